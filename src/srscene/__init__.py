@@ -1,0 +1,1 @@
+"""Does super-resolving satellite patches before classification help? A reproducible answer."""

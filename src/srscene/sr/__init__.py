@@ -1,0 +1,1 @@
+"""Upscalers: one folder each, named as `sr` in params.yaml, all behind `upscaler.Upscaler`."""
