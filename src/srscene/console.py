@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class BadInput(Exception):
-    """The user can mend this. The message is one line: file, what was found, what was expected, what to do."""
+    """The user can mend this. One line: the file, what was found, what was expected, what to do."""
 
 
 def run_stage(main: Callable[[], None]) -> None:

@@ -44,10 +44,14 @@ def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
         with h5py.File(path, "r") as file:
             splits = {
                 split: Predictions(
-                    group["probabilities"][:], group["labels"][:], [name.decode() for name in group["names"][:]]
+                    group["probabilities"][:],
+                    group["labels"][:],
+                    [name.decode() for name in group["names"][:]],
                 )
                 for split, group in file.items()
             }
             return splits, json.loads(file.attrs["attributes"])
     except (OSError, KeyError) as error:
-        raise BadInput(f"{path}: damaged or missing ({error}); run `dvc repro predict` or `dvc pull`") from None
+        raise BadInput(
+            f"{path}: damaged or missing ({error}); run `dvc repro predict` or `dvc pull`"
+        ) from None
