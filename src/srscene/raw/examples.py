@@ -1,0 +1,61 @@
+"""The six real BigEarthNet v1 patches that the `bigearthnet-common` distribution carries as test data.
+
+Its modules need an old fastcore and make a folder in the user's home, so none is imported: only its files are
+read. The official lists name four of the six for training and one for testing; the sixth lies under snow, and
+no list names it.
+"""
+
+import bz2
+import tarfile
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+from srscene.console import BadInput
+from srscene.raw.folder import whole, write_split_lists
+
+PACKAGE = "bigearthnet-common"
+ARCHIVE = "BigEarthNet-S2-Example.tar.bz2"
+
+
+def unpack(out: Path) -> dict[str, list[str]]:
+    """Write the patches, all twelve bands, to `out/BigEarthNet-v1.0/`, and `out/{train,val,test}.csv`.
+
+    Returns the patch names by split. Raises BadInput when the package or a file of it is missing or damaged.
+    """
+    try:
+        package = distribution(PACKAGE)
+    except PackageNotFoundError:
+        raise BadInput(
+            f"{PACKAGE}: not installed, expected version 2.8.0; run `pip install {PACKAGE}==2.8.0`"
+        ) from None
+    with whole(out) as folder:
+        patches = _unpack_archive(_file(package, ARCHIVE), folder / "BigEarthNet-v1.0")
+        splits = {split: _named(package, split, patches) for split in ("train", "val", "test")}
+        write_split_lists(folder, splits)
+    return splits
+
+
+def _file(package: Distribution, name: str) -> Path:
+    path = Path(str(package.locate_file(f"bigearthnet_common/{name}")))
+    if not path.is_file():
+        raise BadInput(f"{path}: not found, expected in {PACKAGE} 2.8.0; install that version again")
+    return path
+
+
+def _unpack_archive(archive: Path, folder: Path) -> set[str]:
+    folder.mkdir()
+    try:
+        with tarfile.open(archive, "r:bz2") as tar:
+            for member in tar:
+                member.name = "/".join(Path(member.name).parts[1:])  # without the archive's own top folder
+                if member.name:
+                    tar.extract(member, folder, filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise BadInput(f"{archive}: damaged ({error}); install {PACKAGE} again") from None
+    return {path.name for path in folder.iterdir()}
+
+
+def _named(package: Distribution, split: str, patches: set[str]) -> list[str]:
+    """Return those of `patches` that the official list of a split names, in its order."""
+    with bz2.open(_file(package, f"{split}.csv.bz2"), "rt") as names:
+        return [name for name in map(str.strip, names) if name in patches]
