@@ -1,0 +1,119 @@
+"""dvc.yaml tells the truth: each stage declares every module that it imports and every parameter that it reads.
+
+A missing dependency would give stale results that DVC calls up to date.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+SOURCE = ROOT / "src"
+
+
+@cache
+def imported_files(file: Path) -> frozenset[Path]:
+    """The srscene files that `file` imports itself, package `__init__` files on the way included."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import, line {node.lineno}"
+            names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "srscene":
+                found |= files_of(name)
+    return frozenset(found)
+
+
+def files_of(module: str) -> set[Path]:
+    """The file of a dotted name and the `__init__` files above it; nothing for a name inside a module."""
+    parts = module.split(".")
+    paths = [SOURCE.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+    paths.append(SOURCE.joinpath(*parts).with_suffix(".py"))
+    return {path for path in paths if path.exists()}
+
+
+def walk(start: Path) -> set[Path]:
+    seen, todo = set(), [start]
+    while todo:
+        file = todo.pop()
+        if file not in seen:
+            seen.add(file)
+            todo.extend(imported_files(file))
+    return seen
+
+
+def only_a_docstring(file: Path) -> bool:
+    return all(isinstance(node, ast.Expr) for node in ast.parse(file.read_text()).body)
+
+
+def module_of(stage: str) -> Path:
+    command = STAGES[stage]["cmd"].split()
+    assert command[:2] == ["python", "-m"], command
+    return ROOT.joinpath(*command[2].split(".")).with_suffix(".py")
+
+
+def selected_modules(stage: str, sr: str) -> set[Path]:
+    """What the stage loads by the name that `sr` holds."""
+    by_name = "params" in STAGES[stage] and "upscalers.${sr}" in STAGES[stage]["params"]
+    return walk(ROOT / f"src/srscene/sr/{sr}/__init__.py") if by_name else set()
+
+
+@pytest.mark.parametrize("sr", PARAMS["upscalers"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_imported_module_is_a_dependency(stage: str, sr: str) -> None:
+    declared = [ROOT / dep.replace("${sr}", sr) for dep in STAGES[stage]["deps"] if "${dataset}" not in dep]
+    for path in declared:
+        if path.is_relative_to(SOURCE) or path.is_relative_to(ROOT / "stages"):
+            assert path.exists(), f"{stage} depends on {path}, which does not exist"
+    needed = walk(module_of(stage)) | selected_modules(stage, sr)
+    missing = [
+        file.relative_to(ROOT)
+        for file in sorted(needed)
+        if not any(file.is_relative_to(path) for path in declared) and not only_a_docstring(file)
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_dependency_is_needless(stage: str) -> None:
+    every = set().union(*(walk(module_of(stage)) | selected_modules(stage, sr) for sr in PARAMS["upscalers"]))
+    for dep in STAGES[stage]["deps"]:
+        if dep.startswith("src/") and "${sr}" not in dep:
+            assert any(file.is_relative_to(ROOT / dep) for file in every), f"{stage} never imports {dep}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_reads_what_it_declares(stage: str) -> None:
+    tree = ast.parse(module_of(stage).read_text())
+    read = {
+        ast.literal_eval(node.args[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("read", "params.read")
+    }
+    assert read == set(STAGES[stage].get("params", []))
+
+
+def test_params_are_read_by_stages_only() -> None:
+    for file in SOURCE.rglob("*.py"):
+        if file.name != "params.py":
+            text = file.read_text()
+            assert "params.read(" not in text, file
+            assert "import read" not in text or "srscene.params import read" not in text, file
+            assert "params.yaml" not in "".join(
+                line for line in text.splitlines() if "open(" in line or "read_text" in line
+            ), file
+
+
+def test_every_upscaler_has_a_section() -> None:
+    folders = {file.parent.name for file in (SOURCE / "srscene/sr").glob("*/__init__.py")}
+    assert folders == set(PARAMS["upscalers"])
