@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth: each stage declares every module that it imports and every parameter that it reads.
+"""dvc.yaml tells the truth: each stage declares every module it imports and every parameter it reads.
 
 A missing dependency would give stale results that DVC calls up to date.
 """

@@ -1,7 +1,7 @@
 """The same inputs give the same bytes, from the first stage to the last."""
 
 import pytest
-from conftest import Repo
+from repository import Repo
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 

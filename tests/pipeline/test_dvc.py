@@ -7,7 +7,7 @@ import json
 
 import pytest
 import yaml
-from conftest import Repo, executed
+from repository import Repo, executed
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Repo
+from repository import Repo
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
