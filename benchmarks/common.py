@@ -1,0 +1,97 @@
+"""What all benchmarks share: interleaved timing, a child process's peak memory, and the table."""
+
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One line of the table. `ratio` is against the topic's baseline, the case whose ratio is 1."""
+
+    topic: str
+    case: str
+    value: float
+    unit: str
+    ratio: float | None = None
+
+
+def compare(cases: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
+    """Return each case's median seconds over `rounds`.
+
+    The cases take turns within a round, each round starting with another one, so that a machine that slows
+    down slows all of them; one untimed round warms caches first.
+    """
+    names = list(cases)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:
+        cases[name]()
+    for turn in range(rounds):
+        start_at = turn % len(names)
+        for name in names[start_at:] + names[:start_at]:
+            start = time.perf_counter()
+            cases[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def rates(topic: str, unit: str, work: float, seconds: dict[str, float], baseline: str) -> list[Row]:
+    """Turn `compare`'s seconds for `work` units into rows of units per second; baseline's ratio is 1."""
+    slowest = seconds.get(baseline)
+    return [
+        Row(topic, case, work / each, f"{unit}/s", slowest / each if slowest else None)
+        for case, each in seconds.items()
+    ]
+
+
+def peak_memory(code: str, *arguments: str | Path) -> float:
+    """Run Python `code` in a process of its own and return its peak resident memory in MiB."""
+    report = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    command = [sys.executable, "-c", code + report, *map(str, arguments)]
+    kilobytes = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
+    return int(kilobytes) / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def own_peak_memory() -> float:
+    """Return this process's peak resident memory so far in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def device_name() -> str:
+    """Return the GPU's name if PyTorch sees one, and the CPU's name and number of usable cores."""
+    import torch
+
+    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
+    return f"{gpu}{_cpu_name()}, {torch.get_num_threads()} threads"
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    cells: list[Sequence[str]] = [
+        ("topic", "case", "value", "unit", "ratio"),
+        ("---", "---", "--:", "---", "--:"),
+    ]
+    for row in rows:
+        ratio = "" if row.ratio is None else f"{row.ratio:.3g}×"
+        cells.append((row.topic, row.case, _number(row.value), row.unit, ratio))
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def show(rows: Iterable[Row]) -> None:
+    """Print the device's name and the table."""
+    print(f"\nMeasured on {device_name()}\n\n{table(rows)}", flush=True)
