@@ -1,0 +1,1 @@
+"""The multi-label classifier: backbone, training, prediction."""

@@ -1,0 +1,96 @@
+"""Which patches make a batch, how they are read, and how they are varied on the device."""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from srscene.store import PatchStore
+
+Indices = NDArray[np.intp]
+
+
+class Batch(NamedTuple):
+    """images (N, H, W, 3) uint8, labels (N, 19) float32 of 0 and 1."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class Batches(Dataset[Batch]):
+    """Reads a whole batch at once: `batches[indices]`."""
+
+    def __init__(self, store: PatchStore) -> None:
+        self.store = store
+
+    def __getitem__(self, indices: Indices) -> Batch:
+        images = np.stack([self.store[int(index)] for index in indices])
+        return Batch(
+            torch.from_numpy(images), torch.from_numpy(self.store.labels[indices].astype(np.float32))
+        )
+
+
+def loader(store: PatchStore, plan: Sequence[Indices], device: torch.device) -> "DataLoader[Batch]":
+    """Return a loader that reads the batches of `plan` in order, ahead of a GPU, at once for a CPU.
+
+    A CPU computes far longer on a patch than it reads (0.1 ms), so that workers would only take its cores.
+    """
+    gpu = device.type == "cuda"
+    workers = min(8, max(1, len(os.sched_getaffinity(0)) - 1)) if gpu else 0
+    return DataLoader(
+        Batches(store), batch_size=None, sampler=plan, pin_memory=gpu, num_workers=workers,
+        prefetch_factor=4 if workers else None,
+    )  # fmt: skip
+
+
+def plan_training(indices: Indices, batch_size: int, epochs: range, seed: int) -> list[Indices]:
+    """Return the shuffled batches of these epochs, each epoch's order a function of seed and epoch alone.
+
+    Batches of an epoch differ by one patch at most: no patch is dropped, and no last batch is left with so
+    few that batch normalisation suffers.
+    """
+    steps = steps_per_epoch(len(indices), batch_size)
+    shuffled = (np.random.default_rng([seed, epoch]).permutation(indices) for epoch in epochs)
+    return [batch for order in shuffled for batch in np.array_split(order, steps)]
+
+
+def steps_per_epoch(patches: int, batch_size: int) -> int:
+    return -(-patches // batch_size)
+
+
+def share(plan: Sequence[Indices], rank: int, world: int) -> list[Indices]:
+    """Return the part of each batch that process `rank` of `world` computes."""
+    return [np.array_split(batch, world)[rank] for batch in plan]
+
+
+def plan_reading(indices: Indices, batch_size: int) -> list[Indices]:
+    """Return batches in the order of `indices`."""
+    return [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
+
+
+def vary(images: Tensor, side: int, random: np.random.Generator) -> Tensor:
+    """Return a random window of `side`×`side` pixels of each image, in one of its eight orientations.
+
+    (N, H, W, C) -> (N, side, side, C), same dtype and device. Seen from above, land has no upright
+    orientation. Flips of rows and of columns and the swap of both give every flip and 90° turn.
+    """
+    count, height, width, _ = images.shape
+    rows = _lines(random, count, height, side)
+    columns = _lines(random, count, width, side)
+    which = np.arange(count)[:, None, None]
+    index = (torch.from_numpy(i).to(images.device) for i in (which, rows[:, :, None], columns[:, None, :]))
+    windows = images[tuple(index)]
+    swap = torch.from_numpy(random.random(count) < 0.5).to(images.device)[:, None, None, None]
+    return torch.where(swap, windows.transpose(1, 2), windows)
+
+
+def _lines(random: np.random.Generator, count: int, length: int, side: int) -> NDArray[np.intp]:
+    """Return (count, side): consecutive lines from a random start, half of them in reverse."""
+    lines = random.integers(0, length - side + 1, count)[:, None] + np.arange(side)
+    backwards = random.random(count) < 0.5
+    return np.where(backwards[:, None], lines[:, ::-1], lines)

@@ -1,0 +1,20 @@
+"""The section `classifier` of params.yaml."""
+
+from pydantic import Field
+
+from srscene.device import PrecisionChoice
+from srscene.params import Section
+
+
+class ClassifierOptions(Section):
+    """How the backbone is trained and run; units and reasons stand in params.yaml."""
+
+    pretrained: bool = False
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup: float = Field(ge=0, lt=1)
+    crop: float = Field(gt=0, le=1)
+    validate_every: int = Field(gt=0)
+    precision: PrecisionChoice = "auto"
