@@ -34,6 +34,10 @@ lint: $(READY) ## format the code and mend what ruff can
 	ruff format .
 	ruff check --fix .
 
+benchmark: $(READY) ## measure us and the peers (adds TorchGeo to .venv)
+	uv pip install --quiet --constraint requirements.lock torchgeo lmdb
+	python -m benchmarks
+
 lock: $(READY) ## renew requirements.lock from pyproject.toml
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet -o requirements.lock
