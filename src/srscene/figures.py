@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 DPI = 120
 BLUE, ORANGE, GREY = "#2f6690", "#d1751f", "#8a8f98"
-"""What was measured; what it is compared with; everything else. Told apart by the colour-blind and in print."""
+"""What was measured; what it is compared with; the rest. The colour-blind can tell them apart."""
 
 plt.rcParams.update(
     {
@@ -30,6 +30,11 @@ plt.rcParams.update(
         "legend.frameon": False,
     }
 )
+
+
+def short_label(label: str) -> str:
+    """Return a class name that fits a figure or table: what comes before the first comma or "and"."""
+    return label.split(",")[0].split(" and ")[0]
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,0 +1,14 @@
+"""The section `evaluate` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from srscene.params import Section
+
+
+class EvaluateOptions(Section):
+    """How probabilities become labels, and how many bootstrap resamples the intervals rest on."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["tuned"] = 0.5
+    resamples: int = Field(1000, ge=100)
