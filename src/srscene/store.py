@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from srscene.console import BadInput
 from srscene.labels import CLASSES
 
-SPLITS = ("train", "val", "test")
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Image = NDArray[np.uint8]
 
 

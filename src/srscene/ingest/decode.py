@@ -1,0 +1,106 @@
+"""One raw patch -> 8-bit RGB, labels, and the reference where there is one."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from srscene.ingest.reflectance import BANDS, to_rgb
+from srscene.ingest.sources import LABEL_FILE, RawPatch, Rejected
+from srscene.ingest.splits import METADATA, Listed
+from srscene.ingest.tiff import SIZE, BadTiff, read_band
+from srscene.labels import encode
+from srscene.store import Patch
+
+REFERENCE_SIZE = 4 * SIZE
+
+
+class Refused(ValueError):
+    """Why a patch cannot be taken: the file, what was found, what was expected."""
+
+
+def decode(
+    raw: RawPatch, listed: Listed, table: NDArray[np.uint8], reference: Path | None
+) -> Patch | Rejected:
+    """Return the patch with image (120, 120, 3), or why it cannot be taken.
+
+    `table` is `reflectance.rgb_table`'s; `reference` is the folder of `<patch>.png`, (480, 480, 3), if the
+    data set has one.
+    """
+    try:
+        return Patch(
+            name=raw.name,
+            split=listed.split,
+            labels=_read_labels(raw, listed),
+            image=to_rgb([_read(raw, band) for band in BANDS], table),
+            reference=_read_reference(reference / f"{raw.name}.png") if reference else None,
+        )
+    except Refused as refusal:
+        return Rejected(raw.name, str(refusal))
+
+
+def _read(raw: RawPatch, band: str) -> NDArray[np.uint16]:
+    suffix = f"{band}.tif"
+    try:
+        return read_band(_bytes(raw, suffix))
+    except BadTiff as error:
+        raise Refused(f"{_file(raw, suffix)}: {error}") from None
+
+
+def _bytes(raw: RawPatch, suffix: str) -> bytes:
+    try:
+        return raw.read(suffix)
+    except FileNotFoundError:
+        raise Refused(f"{_file(raw, suffix)}: missing, expected in every patch") from None
+    except OSError as error:
+        raise Refused(f"{_file(raw, suffix)}: not readable ({error.strerror})") from None
+
+
+def _file(raw: RawPatch, suffix: str) -> str:
+    return f"{raw.place}/{raw.name}_{suffix}"
+
+
+def _read_labels(raw: RawPatch, listed: Listed) -> NDArray[np.uint8]:
+    if listed.labels is not None:
+        return _encode(listed.labels, METADATA)
+    file = _file(raw, LABEL_FILE)
+    try:
+        names = tuple(json.loads(_bytes(raw, LABEL_FILE))["labels"])
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, Refused):
+            raise
+        raise Refused(f"{file}: no list of labels in it, expected JSON with the key labels") from None
+    return _encode(names, file)
+
+
+def _encode(names: tuple[str, ...], file: str) -> NDArray[np.uint8]:
+    if not names:
+        raise Refused(f"{file}: empty label list, expected at least one label")
+    try:
+        labels = _target(names)
+    except (KeyError, TypeError) as error:
+        raise Refused(f"{file}: unknown label {error}, expected CORINE or 19-class names") from None
+    if not labels.any():
+        raise Refused(f"{file}: no label among the 19 classes, only {', '.join(names)}")
+    return labels
+
+
+@lru_cache(maxsize=4096)  # the same few thousand combinations come again and again
+def _target(names: tuple[str, ...]) -> NDArray[np.uint8]:
+    return encode(names)
+
+
+def _read_reference(path: Path) -> NDArray[np.uint8]:
+    file = f"{path.parent.name}/{path.name}"
+    if not path.exists():
+        raise Refused(f"{file}: missing, expected a reference for every patch or for none")
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    expected = f"expected {REFERENCE_SIZE}×{REFERENCE_SIZE}×3 of 8 bits"
+    if image is None:
+        raise Refused(f"{file}: not a readable PNG, {expected}")
+    if image.shape != (REFERENCE_SIZE, REFERENCE_SIZE, 3) or image.dtype != np.uint8:
+        raise Refused(f"{file}: {'×'.join(map(str, image.shape))} of type {image.dtype}, {expected}")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,0 +1,180 @@
+"""A raw data set -> PatchStore: the loop over patches, its threads, and what happens to bad ones."""
+
+import csv
+import os
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from srscene.console import BadInput, progress, say
+from srscene.ingest.decode import decode
+from srscene.ingest.options import IngestOptions
+from srscene.ingest.reflectance import BANDS, rgb_table
+from srscene.ingest.sources import RawPatch, Rejected, find_patches
+from srscene.ingest.splits import METADATA, Splits, read_splits
+from srscene.store import SPLITS, Patch, ShardWriter, Split, shard_path
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SHARD_SIZE = 4096
+"""Patches a shard: 177 MB without a reference, so that the 519,284 patches of version 1 are 127 files."""
+
+CHUNK = 32
+"""Patches a thread takes at a time: handing over one by one would cost as much as decoding."""
+
+
+@dataclass
+class Intake:
+    """What the run met so far."""
+
+    root: Path
+    stop: bool
+    seen: set[str] = field(default_factory=set)
+    kept: Counter[Split] = field(default_factory=Counter)
+    unlisted: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def reject(self, rejected: Rejected) -> None:
+        if self.stop:
+            raise BadInput(
+                f"{self.root}/{rejected.reason}; mend it, or set on_error: skip to go on without it"
+            )
+        self.rejected.append(rejected)
+
+
+def ingest(
+    root: Path, out: Path, options: IngestOptions, threads: int | None = None, shard_size: int = SHARD_SIZE
+) -> None:
+    """Write the store `out` from the data set in `root`; the number of threads does not change its bytes.
+
+    Patches come in the order of their names from a tree, in the archive's order from an archive, so that both
+    give the same store when the archive is sorted. Everything is written beside `out` and renamed when
+    complete. Raises BadInput, and leaves nothing, at the first bad patch (`on_error: stop`), when a list
+    names no patch that is there, or when no patch is left.
+    """
+    threads = threads or len(os.sched_getaffinity(0))
+    splits = read_splits(root)
+    intake = Intake(root, stop=options.on_error == "stop")
+    for name in sorted(splits.twice):
+        intake.reject(Rejected(name, f"{splits.source}: {name} is listed twice, expected once in one split"))
+    say(f"ingest: {root}, {len(splits.listed):,} patches in {splits.source}; CPU, {threads} threads")
+
+    temporary = out.with_name(out.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            patches = _read(root, splits, intake, options.reflectance_max, pool, 2 * threads)
+            attributes = {"bands": BANDS, "reflectance_max": options.reflectance_max}
+            _write(patches, temporary, shard_size, attributes)
+        _check(splits, intake)
+        _write_rejected(temporary / "rejected.csv", intake.rejected)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise
+    if out.exists():
+        shutil.rmtree(out)
+    temporary.rename(out)
+    _summarize(splits, intake)
+
+
+def _read(
+    root: Path, splits: Splits, intake: Intake, reflectance_max: int, pool: ThreadPoolExecutor, ahead: int
+) -> Iterator[Patch]:
+    """Yield the good patches; at most `ahead` chunks are in memory."""
+    table = rgb_table(reflectance_max)
+    reference = root / "reference" if (root / "reference").is_dir() else None
+
+    def decode_one(raw: RawPatch | Rejected) -> Patch | Rejected:
+        return raw if isinstance(raw, Rejected) else decode(raw, splits.listed[raw.name], table, reference)
+
+    found = _take(find_patches(root, splits.listed), splits, intake)
+    results = _in_order(pool, decode_one, found, ahead)
+    for result in progress(results, "ingest", "patch", total=len(splits.listed)):
+        if isinstance(result, Rejected):
+            intake.reject(result)
+        else:
+            intake.kept[result.split] += 1
+            yield result
+
+
+def _take(
+    found: Iterable[RawPatch | Rejected], splits: Splits, intake: Intake
+) -> Iterator[RawPatch | Rejected]:
+    """Let listed patches pass, once each."""
+    for raw in found:
+        if isinstance(raw, Rejected):
+            yield raw
+        elif raw.name not in splits.listed:
+            intake.unlisted += 1
+        elif raw.name in intake.seen:
+            yield Rejected(raw.name, f"{raw.place}: patch {raw.name} comes a second time, expected once")
+        else:
+            intake.seen.add(raw.name)
+            if raw.name not in splits.twice:
+                yield raw
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int
+) -> Iterator[R]:
+    """Map in the pool's threads, in chunks, keeping the order."""
+    items = iter(items)
+    pending: deque[Future[list[R]]] = deque()
+    while chunk := list(islice(items, CHUNK)):
+        pending.append(pool.submit(lambda chunk: [function(item) for item in chunk], chunk))
+        if len(pending) > ahead:
+            yield from pending.popleft().result()
+    while pending:
+        yield from pending.popleft().result()
+
+
+def _write(patches: Iterator[Patch], folder: Path, shard_size: int, attributes: dict[str, Any]) -> None:
+    for number in count():
+        first = next(patches, None)
+        if first is None:
+            break
+        with ShardWriter(shard_path(folder, number), shard_size, attributes) as shard:
+            for patch in chain([first], islice(patches, shard_size - 1)):
+                shard.add(patch)
+
+
+def _check(splits: Splits, intake: Intake) -> None:
+    listed = Counter(entry.split for entry in splits.listed.values())
+    seen = Counter(splits.listed[name].split for name in intake.seen)
+    for split in SPLITS:
+        if listed[split] and not seen[split]:
+            raise BadInput(
+                f"{intake.root}: has none of the {listed[split]:,} {split} patches of {splits.source}, "
+                f"expected at least one; put your own train.csv, val.csv, test.csv there (version 2: {METADATA})"
+            )
+    if not intake.kept.total():
+        why = f" ({intake.rejected[0].reason})" if intake.rejected else ""
+        raise BadInput(
+            f"{intake.root}: no good patch{why}, expected at least one; mend the data or the lists"
+        )
+
+
+def _write_rejected(path: Path, rejected: list[Rejected]) -> None:
+    if rejected:
+        with path.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([Rejected._fields, *rejected])
+
+
+def _summarize(splits: Splits, intake: Intake) -> None:
+    by_split = ", ".join(f"{intake.kept[split]:,} {split}" for split in SPLITS)
+    say(f"ingest: {intake.kept.total():,} patches ({by_split})")
+    missing = len(splits.listed) - len(intake.seen)
+    if missing:
+        say(f"ingest: {missing:,} listed but not there: left out")
+    if intake.unlisted:
+        say(f"ingest: {intake.unlisted:,} that no list names: ignored")
+    if intake.rejected:
+        first = intake.rejected[0].reason
+        say(f"ingest: {len(intake.rejected):,} rejected, see rejected.csv; the first: {first}")

@@ -1,0 +1,25 @@
+"""The section of params.yaml that says how a raw data set becomes 8-bit patches."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from srscene.params import Section
+
+
+class IngestOptions(Section):
+    """`datasets.<name>`. 10,000 stands for a reflectance of 1."""
+
+    reflectance_max: int = Field(2000, ge=1, le=65535)
+    on_error: Literal["stop", "skip"] = "stop"
+
+
+class SyntheticIngestOptions(IngestOptions):
+    """`datasets.synthetic`, which also holds the synthesizer's keys; the synthesizer checks those."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def options_type(dataset: str) -> type[IngestOptions]:
+    """Return the model of the data set's section."""
+    return SyntheticIngestOptions if dataset == "synthetic" else IngestOptions

@@ -1,0 +1,116 @@
+"""Which patches belong to which split: only a patch that a list names is taken.
+
+Version 2 of BigEarthNet says it in `metadata.parquet`, which holds the labels too. For version 1 there are
+`train.csv`, `val.csv` and `test.csv` (one name per line, no header): your own beside the patches, else the
+official ones of the bigearthnet-common package. Those leave out snow, clouds, their shadows, and patches with
+no label among the 19 classes: 519,284 of 590,326 remain, the number of the paper.
+"""
+
+import bz2
+import hashlib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow
+import pyarrow.parquet
+
+from srscene.console import BadInput
+from srscene.store import SPLITS, Split
+
+METADATA = "metadata.parquet"
+OFFICIAL_MD5: dict[Split, str] = {
+    "train": "414fe489db59cbf66fa44a659f4409ef",
+    "val": "7ec8f17a5f9c2b003a9fc6f74a9fbe17",
+    "test": "b3ab2c2434d88cf03ab77ed17f1d08e0",
+}
+"""Of the decompressed lists in bigearthnet-common 2.8.0."""
+
+_SPLIT_NAMES: dict[str, Split] = {"train": "train", "validation": "val", "val": "val", "test": "test"}
+
+
+class Listed(NamedTuple):
+    """What a list says of a patch; `labels` are class names, None where each patch has a label file."""
+
+    split: Split
+    labels: tuple[str, ...] | None = None
+
+
+class Splits(NamedTuple):
+    """The lists by patch name, patches listed more than once apart, and what the lists are called."""
+
+    listed: dict[str, Listed]
+    twice: set[str]
+    source: str
+
+
+def read_splits(root: Path) -> Splits:
+    """Read the lists that lie in `root`, else the official ones of version 1.
+
+    Raises BadInput when a list is missing, damaged, or not in the expected form.
+    """
+    if (root / METADATA).exists():
+        return _collect(_from_metadata(root / METADATA), METADATA)
+    own = [split for split in SPLITS if (root / f"{split}.csv").exists()]
+    if not own:
+        return _collect(_from_lists(_official_lists()), "the official lists of version 1")
+    for split in SPLITS:
+        if split not in own:
+            raise BadInput(
+                f"{root / split}.csv: not there, but {own[0]}.csv is; expected all three lists or none, "
+                "add it (an empty file leaves a split empty)"
+            )
+    texts: dict[Split, str] = {split: (root / f"{split}.csv").read_text() for split in SPLITS}
+    for split, text in texts.items():
+        if "," in text:
+            raise BadInput(f"{root / split}.csv: has several columns, expected one patch name per line")
+    return _collect(_from_lists(texts), "train.csv, val.csv, test.csv")
+
+
+def _collect(entries: Iterable[tuple[str, Listed]], source: str) -> Splits:
+    listed: dict[str, Listed] = {}
+    twice = set()
+    for name, entry in entries:
+        if name in listed:
+            twice.add(name)
+        listed[name] = entry
+    return Splits(listed, twice, source)
+
+
+def _from_lists(texts: dict[Split, str]) -> Iterator[tuple[str, Listed]]:
+    for split, text in texts.items():
+        entry = Listed(split)
+        yield from ((line.strip(), entry) for line in text.splitlines() if line.strip())
+
+
+def _official_lists() -> dict[Split, str]:
+    package = distribution("bigearthnet-common")  # its modules do not import today; its files are all we need
+    texts: dict[Split, str] = {}
+    for split, md5 in OFFICIAL_MD5.items():
+        file = Path(str(package.locate_file(f"bigearthnet_common/{split}.csv.bz2")))
+        data = bz2.decompress(file.read_bytes())
+        if hashlib.md5(data).hexdigest() != md5:
+            raise BadInput(f"{file.name} of bigearthnet-common: differs from 2.8.0's; reinstall the package")
+        texts[split] = data.decode()
+    return texts
+
+
+def _from_metadata(path: Path) -> Iterator[tuple[str, Listed]]:
+    columns = ["patch_id", "labels", "split"]
+    entries: dict[Listed, Listed] = {}  # few label sets, many patches: share them
+    try:
+        table = pyarrow.parquet.ParquetFile(path)
+        for batch in table.iter_batches(columns=columns):
+            for name, labels, split in zip(
+                *(batch.column(column).to_pylist() for column in columns), strict=True
+            ):
+                entry = Listed(_SPLIT_NAMES[split], tuple(labels or ()))
+                yield name, entries.setdefault(entry, entry)
+    except KeyError as error:
+        known = ", ".join(_SPLIT_NAMES)
+        raise BadInput(
+            f"{path}: {error} in column patch_id, labels or split; expected a split of {known}"
+        ) from None
+    except (OSError, pyarrow.ArrowException) as error:
+        raise BadInput(f"{path}: not readable as version 2's metadata ({error}); download it again") from None

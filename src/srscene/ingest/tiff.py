@@ -1,0 +1,90 @@
+"""Reads a 10 m band of BigEarthNet: 120×120, 16 bits.
+
+The official files are uncompressed TIFF whose pixels lie in one piece at the end. When the header says so,
+the pixels are taken from there without decoding anything; every other TIFF goes through imagecodecs.
+"""
+
+import struct
+from functools import lru_cache
+from itertools import accumulate
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE = 120
+PIXEL_BYTES = SIZE * SIZE * 2
+
+# TIFF 6.0, section 8: the tags that say how the pixels lie in the file, and the field types of their values.
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES = 256, 257, 258, 259, 266, 277
+_OFFSETS, _COUNTS, _TILE_WIDTH, _SAMPLE_FORMAT = 273, 279, 322, 339
+_PLAIN = {_WIDTH: SIZE, _LENGTH: SIZE, _BITS: 16, _COMPRESSION: 1, _SAMPLES: 1}
+_LAYOUT = {*_PLAIN, _FILL_ORDER, _OFFSETS, _COUNTS, _TILE_WIDTH, _SAMPLE_FORMAT}
+_FIELDS = {3: ("H", 2), 4: ("I", 4)}  # SHORT, LONG
+_DTYPES: dict[tuple[int, ...], np.dtype] = {(1,): np.dtype("<u2"), (2,): np.dtype("<i2")}
+
+
+class BadTiff(ValueError):
+    """What was found in a band file, and what was expected."""
+
+
+def read_band(data: bytes) -> NDArray[np.uint16]:
+    """Return the band (120, 120) uint16 that a TIFF file's bytes hold.
+
+    int16, which some producers write, is accepted: a reflectance below 0 becomes 0, as the step to 8 bits
+    would make it anyway. Raises BadTiff for anything else.
+    """
+    header = data[: max(0, len(data) - PIXEL_BYTES)]
+    dtype = _plain_layout(header)
+    if dtype is not None:
+        band = np.frombuffer(data, dtype, offset=len(header)).reshape(SIZE, SIZE)
+    else:
+        band = _decode(data)
+    return band if band.dtype == np.uint16 else np.maximum(band, 0).view(np.uint16)
+
+
+@lru_cache(maxsize=64)  # the bands of a patch share their header
+def _plain_layout(header: bytes) -> np.dtype | None:
+    """Return the pixels' type if they follow the header uncompressed, row by row, without gaps; else None."""
+    try:
+        tags = _read_tags(header)
+    except (struct.error, KeyError):
+        return None
+    if any(tags.get(tag) != (value,) for tag, value in _PLAIN.items()):
+        return None
+    if _TILE_WIDTH in tags or _FILL_ORDER in tags:
+        return None
+    starts, counts = tags.get(_OFFSETS, ()), tags.get(_COUNTS, ())
+    expected = [*accumulate(counts, initial=len(header))]
+    if [*starts, len(header) + PIXEL_BYTES] != expected:
+        return None
+    return _DTYPES.get(tags.get(_SAMPLE_FORMAT, (1,)))
+
+
+def _read_tags(header: bytes) -> dict[int, tuple[int, ...]]:
+    """Return the layout tags of a little-endian classic TIFF's first directory."""
+    if header[:4] != b"II*\0":
+        return {}
+    (start,) = struct.unpack_from("<I", header, 4)
+    (entries,) = struct.unpack_from("<H", header, start)
+    tags = {}
+    for at in range(start + 2, start + 2 + 12 * entries, 12):
+        tag, kind, count = struct.unpack_from("<HHI", header, at)
+        if tag in _LAYOUT:
+            letter, width = _FIELDS[kind]
+            value_at = at + 8 if width * count <= 4 else struct.unpack_from("<I", header, at + 8)[0]
+            tags[tag] = struct.unpack_from(f"<{count}{letter}", header, value_at)
+    return tags
+
+
+def _decode(data: bytes) -> NDArray:
+    try:
+        band = imagecodecs.tiff_decode(data)
+    except Exception as error:  # imagecodecs has an exception of its own for each codec
+        raise BadTiff(f"not a readable TIFF of {len(data):,} bytes ({error}); expected a whole one") from None
+    if band.shape != (SIZE, SIZE):
+        found = "×".join(map(str, band.shape))
+        raise BadTiff(f"{found} pixels, expected {SIZE}×{SIZE}")
+    if band.dtype not in (np.uint16, np.int16):
+        raise BadTiff(f"pixels of type {band.dtype}, expected uint16 or int16")
+    return band
