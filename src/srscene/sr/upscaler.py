@@ -34,15 +34,16 @@ class UpscalerOptions(Section):
 
     precision: PrecisionChoice = "auto"
     batch_size: int = Field(1, gt=0)
+    shard_size: int = Field(64, gt=0)
+    """Patches in one output file; a kill loses at most this many. 64 are 44 MB at 480×480."""
 
 
 Options = TypeVar("Options", bound=UpscalerOptions)
 
 
 class Upscaler(ABC, Generic[Options]):
-    """A super-resolution model, as the `weights` and `upscale` stages see it."""
+    """A super-resolution model, as the `weights` and `upscale` stages see it. Its output tells its scale."""
 
-    scale: ClassVar[int] = 4
     gpu_precision: ClassVar[Precision] = "fp32"
     """What `precision: auto` means on a GPU. On a CPU, auto is bf16 where native, else fp32."""
     options: type[Options]

@@ -1,0 +1,102 @@
+"""Checkpoints in and out: read any common layout, check it against the network, store it as safetensors.
+
+`models/upscaler/` holds `weights.safetensors` and, beside it, the card that says where they come from.
+"""
+
+import pickle
+from collections.abc import Mapping
+from hashlib import file_digest
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from srscene.console import BadInput
+from srscene.scratch import root
+from srscene.sr.download import Remote, fetch
+from srscene.sr.upscaler import Card
+
+State = dict[str, torch.Tensor]
+WRAPPERS = ("params_ema", "params", "state_dict")
+"""Where a checkpoint may keep its weights, best first: BasicSR's EMA, BasicSR, Lightning and OpenMMLab."""
+
+
+def find(weights: str, official: Mapping[str, Remote]) -> tuple[Path, Card]:
+    """Return the checkpoint file that `weights` means and the start of its card.
+
+    `weights` is a key of `official`, fetched into `checkpoints/` if it is not there, or a path seen from the
+    repository's top folder. Raises BadInput when there is no such file.
+    """
+    if weights in official:
+        remote = official[weights]
+        path = fetch(remote, root() / "checkpoints")
+        card = {"source": weights, "url": remote.urls[0], "licence": remote.licence}
+    else:
+        path = root() / weights
+        card = {"source": "file"}
+        if not path.is_file():
+            known = ", ".join(official)
+            raise BadInput(f"weights: {weights!r} is neither a file nor one of: {known or 'nothing else'}")
+    with path.open("rb") as stream:
+        return path, card | {"file": path.name, "sha256": file_digest(stream, "sha256").hexdigest()}
+
+
+def read(path: Path) -> State:
+    """Return a checkpoint's weights by name, out of its wrapper and without DataParallel's `module.`.
+
+    Unpickles tensors only, never code. Raises BadInput when the file is no checkpoint.
+    """
+    try:
+        content = _open(path)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise BadInput(
+            f"{path}: no readable checkpoint ({reason[:160]}); expected .pth or .safetensors"
+        ) from None
+    for name in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise BadInput(f"{path}: expected weights by name, found {type(content).__name__}")
+    state = {name.removeprefix("module."): value for name, value in content.items()}
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise BadInput(
+                f"{path}: {name!r} is a {type(value).__name__}, expected a tensor; save the state dict alone"
+            )
+    return state
+
+
+def _open(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_strictly(network: nn.Module, state: State, file: Path) -> None:
+    """Load all of `state` into all of `network`; raises BadInput naming the file, the key and both shapes."""
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise BadInput(f"{file}: {explain(error)}; is it a checkpoint of this network?") from None
+
+
+def explain(error: Exception) -> str:
+    """Return the first problem that `load_state_dict` found, in at most 200 characters."""
+    lines = [line.strip().rstrip(".: ") for line in str(error).splitlines()]
+    return (lines[1] if len(lines) > 1 else lines[0])[:200]
+
+
+def save(state: State, folder: Path) -> int:
+    """Write `weights.safetensors` into `folder`; return the number of parameters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    save_file(tensors, weights_file(folder))
+    return sum(value.numel() for value in state.values() if value.is_floating_point())
+
+
+def weights_file(folder: Path) -> Path:
+    return folder / "weights.safetensors"
