@@ -17,6 +17,7 @@ from typing import Any
 import timm
 import torch
 from huggingface_hub import get_session, try_to_load_from_cache
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from timm.data import resolve_model_data_config
@@ -81,8 +82,8 @@ def _weights_source(name: str, config: Any) -> dict[str, str]:
         get_session().head("https://huggingface.co", timeout=10)
     except Exception as error:  # of whichever HTTP library the client is built on
         raise BadInput(
-            f"params.yaml: classifier.pretrained: no weights of {name!r} in the Hugging Face cache and no way "
-            f"to huggingface.co ({type(error).__name__}); run once with a network, or set it to false"
+            f"params.yaml: classifier.pretrained: no weights of {name!r} in the Hub's cache and no way to "
+            f"huggingface.co ({type(error).__name__}); run once with a network, or set it to false"
         ) from None
     return {}
 
@@ -128,6 +129,7 @@ def save_weights(model: nn.Module, file: Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     temporary = file.with_suffix(".tmp")
     save_file(tensors, temporary)
+    temporary.chmod(0o644)  # safetensors makes files that only their owner can read
     temporary.replace(file)
 
 
@@ -143,7 +145,7 @@ def load_classifier(folder: Path, device: torch.device) -> tuple[nn.Module, Card
     """
     try:
         values = json.loads((folder / "card.json").read_text())
-        card = Card(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        card = TypeAdapter(Card).validate_python(values)
         weights = load_file(folder / "model.safetensors")
     except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise BadInput(f"{folder}: no whole classifier in it ({error}); run `dvc repro train`") from None
@@ -153,4 +155,9 @@ def load_classifier(folder: Path, device: torch.device) -> tuple[nn.Module, Card
         )
     model = create(card.backbone, card.image_size)
     model.load_state_dict(weights)
-    return model.to(device, memory_format=torch.channels_last).eval(), card
+    return to_device(model, device).eval(), card
+
+
+def to_device(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return `model` on `device`, channels last, the layout that both kinds of device convolve fastest."""
+    return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,85 @@
+"""An unfinished training, on disk after every epoch."""
+
+import csv
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from srscene.classify.backbone import save_weights
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of `plots/training.csv`; None where the epoch was not validated."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float | None
+    val_macro_ap: float | None
+    learning_rate: float
+
+
+@dataclass
+class History:
+    """The epochs so far, and which one's weights are kept: the best validated one, else the latest."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best: Epoch | None = None
+
+    def add(self, epoch: Epoch) -> bool:
+        """Note an epoch; return whether its weights are now the ones to keep."""
+        self.epochs.append(epoch)
+        kept = self.best.val_macro_ap if self.best else None
+        better = kept is None or (epoch.val_macro_ap is not None and epoch.val_macro_ap > kept)
+        if better:
+            self.best = epoch
+        return better
+
+    def write(self, file: Path) -> None:
+        """Write the epochs as CSV, six digits, empty where there is no value."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w", newline="") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            rows.writerow(column.name for column in fields(Epoch))
+            for epoch in self.epochs:
+                values = asdict(epoch).values()
+                rows.writerow("" if value is None else f"{value:.6g}" for value in values)
+
+
+def weights_file(folder: Path, epoch: Epoch) -> Path:
+    return folder / f"epoch-{epoch.epoch:04d}.safetensors"
+
+
+def save(folder: Path, history: History, model: nn.Module, states: dict[str, Any]) -> None:
+    """Write the states to go on from after this epoch, and `model` if its weights are the ones to keep.
+
+    The checkpoint is renamed into place last, and names the weights by epoch: a kill leaves the former pair.
+    """
+    best = history.best
+    assert best is not None
+    if best is history.epochs[-1]:
+        save_weights(model, weights_file(folder, best))
+    content = {
+        "epochs": [asdict(epoch) for epoch in history.epochs],
+        "best": best.epoch,
+        **states,
+    }
+    torch.save(content, folder / "checkpoint.tmp")
+    (folder / "checkpoint.tmp").replace(folder / "checkpoint.pt")
+    for old in folder.glob("epoch-*.safetensors"):
+        if old != weights_file(folder, best):
+            old.unlink()
+
+
+def load(folder: Path, device: torch.device) -> tuple[History, dict[str, Any]] | None:
+    """Return what `save` wrote last, or None where there is nothing to go on from."""
+    file = folder / "checkpoint.pt"
+    if not file.exists():
+        return None
+    content = torch.load(file, map_location=device, weights_only=True)
+    epochs = [Epoch(**row) for row in content.pop("epochs")]
+    best = content.pop("best")
+    return History(epochs, next(epoch for epoch in epochs if epoch.epoch == best)), content
