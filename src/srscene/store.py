@@ -44,6 +44,10 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.h5"
 
 
+WRITE_AT_ONCE = 16
+"""Images per HDF5 call: one by one, h5py's own work takes most of the time."""
+
+
 class ShardWriter:
     """Writes one shard of up to `capacity` patches; a context manager that leaves a whole file or none.
 
@@ -67,14 +71,30 @@ class ShardWriter:
         """Append one patch. All images of a shard have one size, and all or none have a reference."""
         if self.count == self.capacity:
             raise ValueError(f"{self.path.name} is full at {self.capacity} patches")
+        images = _images(patch)
         if not self.count:
-            self._image_sets = _image_sets(self._file, self.capacity, patch)
-        for name, dataset in self._image_sets.items():
-            dataset[self.count] = patch.image if name == "images" else patch.reference
+            _create_image_sets(self._file, self.capacity, images)
+            self._waiting = {
+                name: np.empty((WRITE_AT_ONCE, *image.shape), np.uint8) for name, image in images.items()
+            }
+        if images.keys() != self._waiting.keys():
+            raise ValueError(f"{patch.name}: in a shard, all patches or none have a reference")
+        for name, image in images.items():
+            if image.shape != self._waiting[name].shape[1:]:
+                raise ValueError(
+                    f"{patch.name}: {name} {image.shape}, the shard's first {self._waiting[name].shape[1:]}"
+                )
+            self._waiting[name][self.count % WRITE_AT_ONCE] = image
         self._names.append(patch.name)
         self._splits.append(SPLITS.index(patch.split))
         self._labels.append(patch.labels)
         self.count += 1
+        if self.count % WRITE_AT_ONCE == 0:
+            self._write_waiting(WRITE_AT_ONCE)
+
+    def _write_waiting(self, number: int) -> None:
+        for name, images in self._waiting.items():
+            self._file[name][self.count - number : self.count] = images[:number]
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
         try:
@@ -85,6 +105,7 @@ class ShardWriter:
             self._temporary.unlink(missing_ok=True)
 
     def _finish(self) -> None:
+        self._write_waiting(self.count % WRITE_AT_ONCE)
         if self.count < self.capacity:  # a contiguous data set cannot shrink: copy what is there
             self._file.close()
             self._file = _shrunk(self._temporary, self.count)
@@ -103,12 +124,13 @@ def _create(path: Path) -> h5py.File:
     return h5py.File(path, "w", libver=("v110", "v110"), track_order=False)
 
 
-def _image_sets(file: h5py.File, capacity: int, patch: Patch) -> dict[str, h5py.Dataset]:
-    images = {"images": patch.image} | ({} if patch.reference is None else {"reference": patch.reference})
-    return {
-        name: file.create_dataset(name, (capacity, *image.shape), np.uint8, track_times=False)
-        for name, image in images.items()
-    }
+def _images(patch: Patch) -> dict[str, Image]:
+    return {"images": patch.image} | ({} if patch.reference is None else {"reference": patch.reference})
+
+
+def _create_image_sets(file: h5py.File, capacity: int, images: dict[str, Image]) -> None:
+    for name, image in images.items():
+        file.create_dataset(name, (capacity, *image.shape), np.uint8, track_times=False)
 
 
 def _shrunk(path: Path, count: int) -> h5py.File:
@@ -118,8 +140,9 @@ def _shrunk(path: Path, count: int) -> h5py.File:
     with h5py.File(full, "r") as source:
         for name, dataset in source.items():
             target = file.create_dataset(name, (count, *dataset.shape[1:]), np.uint8, track_times=False)
-            for index in range(count):
-                target[index] = dataset[index]
+            for start in range(0, count, WRITE_AT_ONCE):
+                end = min(start + WRITE_AT_ONCE, count)
+                target[start:end] = dataset[start:end]
     full.unlink()
     return file
 

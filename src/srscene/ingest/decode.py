@@ -22,20 +22,17 @@ class Refused(ValueError):
     """Why a patch cannot be taken: the file, what was found, what was expected."""
 
 
-def decode(
-    raw: RawPatch, listed: Listed, table: NDArray[np.uint8], reference: Path | None
-) -> Patch | Rejected:
+def decode(raw: RawPatch, listed: Listed, reflectance_max: int, reference: Path | None) -> Patch | Rejected:
     """Return the patch with image (120, 120, 3), or why it cannot be taken.
 
-    `table` is `reflectance.rgb_table`'s; `reference` is the folder of `<patch>.png`, (480, 480, 3), if the
-    data set has one.
+    `reference` is the folder of `<patch>.png`, (480, 480, 3), if the data set has one.
     """
     try:
         return Patch(
             name=raw.name,
             split=listed.split,
             labels=_read_labels(raw, listed),
-            image=to_rgb([_read(raw, band) for band in BANDS], table),
+            image=to_rgb([_read(raw, band) for band in BANDS], reflectance_max),
             reference=_read_reference(reference / f"{raw.name}.png") if reference else None,
         )
     except Refused as refusal:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from srscene.console import BadInput, progress, say
 from srscene.ingest.decode import decode
 from srscene.ingest.options import IngestOptions
-from srscene.ingest.reflectance import BANDS, rgb_table
+from srscene.ingest.reflectance import BANDS
 from srscene.ingest.sources import RawPatch, Rejected, find_patches
 from srscene.ingest.splits import METADATA, Splits, read_splits
 from srscene.store import SPLITS, Patch, ShardWriter, Split, shard_path
@@ -72,7 +72,7 @@ def ingest(
         with ThreadPoolExecutor(threads) as pool:
             patches = _read(root, splits, intake, options.reflectance_max, pool, 2 * threads)
             attributes = {"bands": BANDS, "reflectance_max": options.reflectance_max}
-            _write(patches, temporary, shard_size, attributes)
+            _write(patches, temporary, shard_size, len(splits.listed), attributes)
         _check(splits, intake)
         _write_rejected(temporary / "rejected.csv", intake.rejected)
     except BaseException:
@@ -88,11 +88,12 @@ def _read(
     root: Path, splits: Splits, intake: Intake, reflectance_max: int, pool: ThreadPoolExecutor, ahead: int
 ) -> Iterator[Patch]:
     """Yield the good patches; at most `ahead` chunks are in memory."""
-    table = rgb_table(reflectance_max)
     reference = root / "reference" if (root / "reference").is_dir() else None
 
     def decode_one(raw: RawPatch | Rejected) -> Patch | Rejected:
-        return raw if isinstance(raw, Rejected) else decode(raw, splits.listed[raw.name], table, reference)
+        if isinstance(raw, Rejected):
+            return raw
+        return decode(raw, splits.listed[raw.name], reflectance_max, reference)
 
     found = _take(find_patches(root, splits.listed), splits, intake)
     results = _in_order(pool, decode_one, found, ahead)
@@ -135,13 +136,17 @@ def _in_order(
         yield from pending.popleft().result()
 
 
-def _write(patches: Iterator[Patch], folder: Path, shard_size: int, attributes: dict[str, Any]) -> None:
+def _write(
+    patches: Iterator[Patch], folder: Path, shard_size: int, at_most: int, attributes: dict[str, Any]
+) -> None:
+    """Fill shard after shard; `at_most` patches in all spares the last one from being made too large."""
     for number in count():
         first = next(patches, None)
         if first is None:
             break
-        with ShardWriter(shard_path(folder, number), shard_size, attributes) as shard:
-            for patch in chain([first], islice(patches, shard_size - 1)):
+        capacity = min(shard_size, at_most - number * shard_size)
+        with ShardWriter(shard_path(folder, number), capacity, attributes) as shard:
+            for patch in chain([first], islice(patches, capacity - 1)):
                 shard.add(patch)
 
 
@@ -152,7 +157,7 @@ def _check(splits: Splits, intake: Intake) -> None:
         if listed[split] and not seen[split]:
             raise BadInput(
                 f"{intake.root}: has none of the {listed[split]:,} {split} patches of {splits.source}, "
-                f"expected at least one; put your own train.csv, val.csv, test.csv there (version 2: {METADATA})"
+                f"expected at least one; put your own lists there, or {METADATA} for version 2"
             )
     if not intake.kept.total():
         why = f" ({intake.rejected[0].reason})" if intake.rejected else ""

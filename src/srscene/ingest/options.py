@@ -8,9 +8,9 @@ from srscene.params import Section
 
 
 class IngestOptions(Section):
-    """`datasets.<name>`. 10,000 stands for a reflectance of 1."""
+    """`datasets.<name>`. A reflectance of 1 is stored as 10,000."""
 
-    reflectance_max: int = Field(2000, ge=1, le=65535)
+    reflectance_max: int = Field(2000, ge=1, le=10_000)
     on_error: Literal["stop", "skip"] = "stop"
 
 
