@@ -20,11 +20,12 @@ class Curve(NamedTuple):
 
 
 def curve(labels: Binary, scores: Scores) -> Curve:
-    """Return at most POINTS points, evenly spread over recall, each a true point of the full curve.
+    """Return at most POINTS points, evenly spread over recall > 0, each a true point of the full curve.
 
-    `labels` must hold a positive. The point (recall 0, precision 1), which no threshold gives, is left out.
+    `labels` must hold a positive.
     """
     precision, recall, threshold = precision_recall_curve(labels.ravel(), scores.ravel())
     precision, recall, threshold = precision[-2::-1], recall[-2::-1], threshold[::-1]
-    kept = np.unique(np.searchsorted(recall, np.linspace(recall[0], recall[-1], POINTS)))
+    first = recall[recall > 0][0]
+    kept = np.unique(np.searchsorted(recall, np.linspace(first, 1, POINTS)))
     return Curve(recall[kept], precision[kept], threshold[kept].astype(np.float64))

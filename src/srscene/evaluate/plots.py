@@ -20,9 +20,11 @@ def draw_classes(
     axes.barh(
         rows, [values["f2"] for values in classes.values()], 0.66, color=figures.BLUE, label="classifier"
     )
+    marks = [(constant_f2[name], row) for name, row in zip(classes, rows, strict=True) if constant_f2[name]]
+    at, marked = zip(*marks, strict=True) if marks else ((), ())
     axes.scatter(
-        [constant_f2[name] for name in classes], rows, s=150, marker="|", linewidths=2.2,
-        color=figures.ORANGE, label="best constant prediction", zorder=3,
+        at, marked, s=150, marker="|", linewidths=2.2, color=figures.ORANGE,
+        label="best constant prediction (0 without a mark)",
     )  # fmt: skip
     for row, values in zip(rows, classes.values(), strict=True):
         axes.text(1.09, row, f"{values['positives']:,}", va="center", ha="right", color="#55595f")
@@ -31,9 +33,9 @@ def draw_classes(
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 1), ylim=(len(classes) - 0.4, -1.4), xlabel="F2")
     axes.grid(axis="x")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
-    figure.suptitle(f"F2 of each class, {_patches(patches)}", x=0.02, ha="left", fontsize=10)
-    figure.tight_layout()
+    handles, names = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], names[::-1], loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=2)
+    axes.set_title(f"F2 of each class, {_patches(patches)}")
     figures.save(figure, path)
 
 
@@ -60,7 +62,7 @@ def draw_precision_recall(
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", aspect="equal")
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], names[::-1], loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
-    figure.suptitle(f"Precision and recall, {_patches(patches)}", x=0.1, ha="left", fontsize=10)
+    axes.set_title(f"Precision and recall, {_patches(patches)}")
     figures.save(figure, path)
 
 
