@@ -1,0 +1,1 @@
+"""Where the classifier looks: Grad-CAM in pictures and numbers."""

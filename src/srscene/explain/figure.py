@@ -1,0 +1,93 @@
+"""The paper's Figure 3 for the current variant: what in a patch speaks for which label."""
+
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from numpy.typing import NDArray
+
+from srscene import figures
+from srscene.explain.cam import Maps
+from srscene.explain.coverage import PIXELS, to_patch_grid
+from srscene.labels import CLASSES
+from srscene.store import Image
+
+COLOURS = colormaps["turbo"]
+OPACITY = 0.45
+
+
+class Row(NamedTuple):
+    """One patch: image (H, W, 3), labels (19,), probabilities (19,), maps (19, h, w)."""
+
+    image: Image
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    maps: Maps
+
+
+def most_diverse(labels: NDArray[np.uint8], count: int) -> list[int]:
+    """Return up to `count` patches of (N, C), each the first that adds most labels to those before."""
+    chosen: list[int] = []
+    seen = np.zeros(labels.shape[1], bool)
+    while len(chosen) < min(count, len(labels)):
+        gain = (labels.astype(bool) & ~seen).sum(1)
+        gain[chosen] = -1
+        chosen.append(int(gain.argmax()))
+        seen |= labels[chosen[-1]].astype(bool)
+    return chosen
+
+
+def draw(rows: list[Row], columns: int, title: str, path: Path) -> None:
+    """Draw a line per patch: its true labels, itself, and the maps of its `columns` most probable labels."""
+    figure, grid = plt.subplots(
+        len(rows), columns + 2, figsize=(1.75 * (columns + 2), 2.1 * len(rows)), squeeze=False,
+        gridspec_kw={"wspace": 0.06, "hspace": 0.3, "width_ratios": [1.1, *[1] * (columns + 1)]},
+    )  # fmt: skip
+    for row, axes in zip(rows, grid, strict=True):
+        for panel in axes:
+            panel.set_axis_off()
+        _true_labels(row, axes[0])
+        axes[1].imshow(row.image, interpolation="antialiased")
+        for label, panel in zip(np.argsort(-row.probabilities, kind="stable"), axes[2:], strict=False):
+            _overlay(row, int(label), panel)
+    grid[0, 0].set_title("true labels", color="#55595f")
+    grid[0, 1].set_title("patch", color="#55595f")
+    bar = figure.colorbar(
+        ScalarMappable(cmap=COLOURS), ax=grid, location="bottom", shrink=0.3, aspect=30, pad=0.02,
+        ticks=[0, 0.5, 1],
+    )  # fmt: skip
+    bar.outline.set_visible(False)
+    bar.set_label(
+        "activation, of each map's maximum; ✓ and bold: true label; number: probability", fontsize=8
+    )
+    figure.suptitle(title, x=0.13, ha="left", y=0.96, fontsize=10)
+    figures.save(figure, path)
+
+
+def _true_labels(row: Row, axes: Axes) -> None:
+    names = [
+        f"{figures.short_label(CLASSES[k])}  {row.probabilities[k]:.2f}" for k in np.flatnonzero(row.labels)
+    ]
+    text = "\n".join(textwrap.fill(name, 22, subsequent_indent="  ") for name in names)
+    axes.text(0, 1, text, va="top", fontsize=7.5, linespacing=1.4, transform=axes.transAxes)
+
+
+def _overlay(row: Row, label: int, axes: Axes) -> None:
+    heat = to_patch_grid(row.maps[label][None])[0]
+    extent = (0, PIXELS, PIXELS, 0)
+    axes.imshow(row.image, extent=extent, interpolation="antialiased")
+    if heat.any():
+        axes.imshow(heat / heat.max(), COLOURS, extent=extent, alpha=OPACITY, vmin=0, vmax=1)
+    else:
+        axes.text(60, 60, "no activation", ha="center", va="center", color="white", fontsize=8)
+    true = bool(row.labels[label])
+    name = textwrap.fill(figures.short_label(CLASSES[label]), 20)
+    axes.set_title(
+        f"{'✓ ' if true else ''}{name}  {row.probabilities[label]:.2f}",
+        fontsize=7.5, fontweight="bold" if true else "normal",
+    )  # fmt: skip
