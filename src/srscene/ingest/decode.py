@@ -1,12 +1,12 @@
 """One raw patch -> 8-bit RGB, labels, and the reference where there is one."""
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
 from srscene.ingest.reflectance import BANDS, to_rgb
 from srscene.ingest.sources import LABEL_FILE, RawPatch, Rejected
@@ -60,16 +60,18 @@ def _file(raw: RawPatch, suffix: str) -> str:
     return f"{raw.place}/{raw.name}_{suffix}"
 
 
+class _LabelFile(BaseModel):
+    labels: tuple[str, ...]
+
+
 def _read_labels(raw: RawPatch, listed: Listed) -> NDArray[np.uint8]:
     if listed.labels is not None:
-        return _encode(listed.labels, METADATA)
-    file = _file(raw, LABEL_FILE)
+        return _encode(listed.labels, f"{METADATA}: {raw.name}")
+    file, data = _file(raw, LABEL_FILE), _bytes(raw, LABEL_FILE)
     try:
-        names = tuple(json.loads(_bytes(raw, LABEL_FILE))["labels"])
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, Refused):
-            raise
-        raise Refused(f"{file}: no list of labels in it, expected JSON with the key labels") from None
+        names = _LabelFile.model_validate_json(data).labels
+    except ValidationError:
+        raise Refused(f'{file}: no list of labels in it, expected {{"labels": ["…", …], …}}') from None
     return _encode(names, file)
 
 
@@ -78,7 +80,7 @@ def _encode(names: tuple[str, ...], file: str) -> NDArray[np.uint8]:
         raise Refused(f"{file}: empty label list, expected at least one label")
     try:
         labels = _target(names)
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise Refused(f"{file}: unknown label {error}, expected CORINE or 19-class names") from None
     if not labels.any():
         raise Refused(f"{file}: no label among the 19 classes, only {', '.join(names)}")

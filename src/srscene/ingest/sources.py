@@ -168,7 +168,7 @@ def _read_members(path: Path, listed: Collection[str]) -> Iterator[tuple[str, st
     """Yield patch folder, file name less the patch's, and bytes: empty where they are not wanted."""
     with (
         _OPENERS[_suffix(path)](path, "rb") as stream,
-        tarfile.open(fileobj=stream, mode="r|", bufsize=2**20, tarinfo=_Member) as tar,
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar,
     ):
         for member in tar:
             tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all 7 million
