@@ -34,6 +34,8 @@ def sparse(look: Look) -> Field:
     """Scree and rock with tufts of grass, furrowed down the slope."""
     furrows = noise(look.rng, 60)
     tone = 1 + 0.14 * fractal(look.rng, 24, 4, 0.75) + 0.1 * np.sin(6 * furrows + X / 9)
+    cracks = ramp(-np.abs(fractal(look.rng, 22, 3)), -0.12, -0.03)
+    tone += 0.13 * noise(look.rng, 2) - 0.3 * cracks
     canvas = plain(look.pick([(1450, 1370, 1220), (1250, 1180, 1080), (1550, 1350, 1080)]), tone)
     tufts = ramp(fractal(look.rng, 30, 5, 0.7), 0.2, 0.8)
     return paint(canvas, 0.75 * tufts, plain((760, 800, 480), 1 + 0.1 * noise(look.rng, 3)))

@@ -24,8 +24,8 @@ def render(rng: np.random.Generator, scene: Scene) -> Field:
     image = _roads(rng, image, scene)
     land = 1 - np.clip(soft((scene.shore > 0).astype(np.float32), 2), 0, 1)
     image *= 1 + land * (_hillshade(scene.height) - 1)
-    light = rng.uniform(0.86, 1.14) * rng.uniform(0.96, 1.04, 3)
-    haze = rng.uniform(0, 1) * np.array([30, 50, 90])  # that atmospheric correction left
+    light = rng.uniform(0.74, 1.0) * rng.uniform(0.96, 1.04, 3)
+    haze = rng.uniform(0, 1) * np.array([20, 40, 65])  # that atmospheric correction left
     bands = np.moveaxis(image, 0, -1) * light.astype(np.float32) + haze.astype(np.float32)
     return np.asarray(cv2.GaussianBlur(np.maximum(bands, 1), (0, 0), 0.55), np.float32)
 
@@ -36,9 +36,12 @@ def _blend(look: Look, scene: Scene) -> Field:
     image = np.zeros((3, SIZE, SIZE), np.float32)
     for index, name in scene.looks.items():
         weight = soft((scene.cover == index).astype(np.float32), 0.8)
-        image += weight * PAINTERS[name](look)
+        layer = PAINTERS[name](look)
+        layer *= weight
+        image += layer
         total += weight
-    return image / total
+    image /= total
+    return image
 
 
 def _hillshade(height: Field) -> Field:

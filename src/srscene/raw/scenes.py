@@ -94,7 +94,7 @@ def lay_out(rng: np.random.Generator, kind: str) -> Scene:
     looks = {int(index): str(rng.choice(CORINE[CLASSES[index]])) for index in np.unique(cover)}
     if INLAND in looks:
         looks[INLAND] = "Water courses" if water == "river" else "Water bodies"
-    height = 60 * land.relief * fractal(rng, 240, 5, 0.48)
+    height = 60 * land.relief * fractal(rng, 240, 6, 0.5)
     return Scene(kind, cover, looks, fields, shore, height, angle, float(rng.uniform(*land.lush)))
 
 

@@ -1,5 +1,6 @@
 """Built land from above: streets, roofs, yards, halls and their car parks."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,8 +9,6 @@ from srscene.raw.textures import (
     SIZE,
     Boxes,
     Field,
-    X,
-    Y,
     boxes,
     colour_field,
     crowns,
@@ -18,6 +17,7 @@ from srscene.raw.textures import (
     paint,
     plain,
     ramp,
+    soft,
     turned,
 )
 
@@ -86,10 +86,12 @@ def industry(look: Look) -> Field:
 
 def hamlets(look: Look, canvas: Field, land: NDArray[np.bool_]) -> Field:
     """Return `canvas` with up to four groups of houses on `land`, each too small to earn a label."""
-    spots = np.full((SIZE, SIZE), np.inf, np.float32)
-    for left, top in look.rng.uniform(0, SIZE, (int(look.rng.integers(0, 5)), 2)):
-        spots = np.minimum(spots, np.hypot(X - left, Y - top) / np.float32(look.rng.uniform(7, 15)))
-    near = (ramp(-spots, -1.2, -0.9) * land).astype(np.float32)
+    spots = np.zeros((SIZE, SIZE), np.uint8)
+    for spot in look.rng.integers(0, SIZE, (int(look.rng.integers(0, 5)), 2)):
+        cv2.circle(spots, spot, int(look.rng.integers(7, 16)), 1, cv2.FILLED)
+    if not spots.any():
+        return canvas
+    near = soft((spots * land).astype(np.float32), 1.5)
     canvas = paint(canvas, 0.5 * near, (900, 900, 700))
     houses = boxes(look.rng, *turned(look.angle), 9, (4, 7), 0.75, look.sun)
     canvas = paint(canvas, 0.65 * near * houses.shadow, (260, 270, 290))

@@ -166,7 +166,7 @@ def boxes(
 
     `size` bounds a side, in px; a rectangle stays within its cell. `sun` as in `crowns`.
     """
-    side = 256  # cells along the tables of random numbers; the lattice repeats beyond them
+    side = 64  # cells along the tables of random numbers; the lattice repeats beyond them
     column, row = np.floor(u / cell), np.floor(v / cell)
     cells = (column.astype(np.int32) & (side - 1)) * side + (row.astype(np.int32) & (side - 1))
     half = rng.uniform(size[0] / 2, size[1] / 2, (2, side * side)).astype(np.float32)
@@ -190,12 +190,12 @@ def colour_field(table: NDArray[np.floating], numbers: NDArray[np.integer]) -> F
 
 
 def paint(canvas: Field, cover: Field, colour: Field | tuple[float, float, float]) -> Field:
-    """Return `canvas` (3, S, S) with `colour` (the same, or R, G, B) laid over it where `cover` is 1."""
-    layer = np.asarray(colour, np.float32)
-    mixed = (layer if layer.ndim == 3 else layer[:, None, None]) - canvas
-    mixed *= cover.astype(np.float32, copy=False)
-    mixed += canvas
-    return mixed
+    """Lay `colour`, R, G, B or (3, S, S), over `canvas` (3, S, S) where `cover` is 1, and return it."""
+    for band, layer in zip(canvas, colour, strict=True):
+        difference = np.asarray(layer, np.float32) - band
+        difference *= cover
+        band += difference
+    return canvas
 
 
 def plain(colour: tuple[float, float, float] | Field, tone: float | Field = 1.0) -> Field:

@@ -57,7 +57,7 @@ def lagoon(look: Look) -> Field:
 def estuary(look: Look) -> Field:
     """Turbid brackish water with plumes of silt and banks of mud."""
     canvas = still(look, look.pick([(620, 700, 640), (520, 640, 620)]), (880, 880, 740), 20)
-    plumes = ramp(fractal(look.rng, 90), -0.2, 1.2)
+    plumes = ramp(fractal(look.rng, 150, 6, 0.6), -1.0, 1.8)
     canvas = paint(canvas, 0.6 * plumes, (900, 880, 740))
     swell = stripes(look.angle, look.rng.uniform(10, 14), noise(look.rng, 60))
     return boats(look, canvas * (1 + 0.03 * swell), 0.08)

@@ -6,9 +6,9 @@ from srscene.raw.look import Colour, Look
 from srscene.raw.textures import Field, crowns, edges, fractal, noise, paint, plain, ramp
 
 UNDERGROWTH: Colour = (200, 270, 150)
-BROADLEAF: list[Colour] = [(280, 520, 230), (330, 580, 240), (240, 460, 210), (400, 560, 240)]
+BROADLEAF: list[Colour] = [(330, 600, 260), (380, 650, 270), (290, 530, 240), (460, 620, 270)]
 AUTUMN: list[Colour] = [(720, 560, 270), (620, 600, 280)]
-CONIFER: list[Colour] = [(165, 265, 175), (140, 235, 150), (190, 290, 185)]
+CONIFER: list[Colour] = [(235, 340, 215), (205, 310, 195), (265, 365, 225)]
 
 
 def canopy(look: Look, colour: Colour, spacing: float, variety: float) -> Field:

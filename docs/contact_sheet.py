@@ -1,0 +1,42 @@
+"""python docs/contact_sheet.py: draws docs/contact_sheet.png, the first synthetic patches at 2.5 m.
+
+They are drawn with the settings of params.yaml; the first 24 hold each kind of landscape twice.
+"""
+
+import io
+import textwrap
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from srscene import figures, params
+from srscene.console import run_stage
+from srscene.raw.synthetic import Options, sample, to_8_bits
+
+ROWS, COLUMNS = 4, 6
+DPI = 100
+
+
+def main() -> None:
+    options, seed = params.read("datasets.synthetic", Options), params.read("seed", int)
+    figure, axes = plt.subplots(ROWS, COLUMNS, figsize=(13, 10), layout="constrained")
+    for index, ax in enumerate(axes.flat):
+        patch = sample(options, seed, index)
+        image = Image.fromarray(to_8_bits(patch.truth, options.reflectance_max))
+        ax.imshow(image.resize((200, 200), Image.Resampling.BOX))
+        ax.set_axis_off()
+        names = " · ".join(figures.short_label(name) for name in patch.labels)
+        ax.set_title(textwrap.fill(names, 42), fontsize=6.5, loc="left", pad=2)
+    png = io.BytesIO()
+    figure.savefig(png, dpi=DPI)
+    palette = (
+        Image.open(png)
+        .convert("RGB")
+        .quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    )
+    palette.save(Path(__file__).with_suffix(".png"), optimize=True)
+
+
+if __name__ == "__main__":
+    run_stage(main)
