@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Mapping
 from hashlib import file_digest
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -19,15 +20,16 @@ from srscene.sr.download import Remote, fetch
 from srscene.sr.upscaler import Card
 
 State = dict[str, torch.Tensor]
-WRAPPERS = ("params_ema", "params", "state_dict")
-"""Where a checkpoint may keep its weights, best first: BasicSR's EMA, BasicSR, Lightning and OpenMMLab."""
+WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
+"""Where a checkpoint may keep its weights, best first: BasicSR's average, BasicSR, and what others use."""
 
 
-def find(weights: str, official: Mapping[str, Remote]) -> tuple[Path, Card]:
+def find(weights: str, official: Mapping[str, Remote], *others: str) -> tuple[Path, Card]:
     """Return the checkpoint file that `weights` means and the start of its card.
 
     `weights` is a key of `official`, fetched into `checkpoints/` if it is not there, or a path seen from the
-    repository's top folder. Raises BadInput when there is no such file.
+    repository's top folder; `others` are what else it might have been. Raises BadInput if there is no such
+    file.
     """
     if weights in official:
         remote = official[weights]
@@ -37,8 +39,9 @@ def find(weights: str, official: Mapping[str, Remote]) -> tuple[Path, Card]:
         path = root() / weights
         card = {"source": "file"}
         if not path.is_file():
-            known = ", ".join(official)
-            raise BadInput(f"weights: {weights!r} is neither a file nor one of: {known or 'nothing else'}")
+            known = " | ".join([*others, *official])
+            hint = f"; choose {known} or the path of a file" if known else ""
+            raise BadInput(f"params.yaml: weights: {weights!r}: no such file{hint}")
     with path.open("rb") as stream:
         return path, card | {"file": path.name, "sha256": file_digest(stream, "sha256").hexdigest()}
 
@@ -73,7 +76,8 @@ def read(path: Path) -> State:
 def _open(path: Path) -> object:
     if path.suffix == ".safetensors":
         return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    # mapped, so that only the tensors that are used are read; PyTorch's format before 1.6 is no zip
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
 
 
 def load_strictly(network: nn.Module, state: State, file: Path) -> None:
@@ -93,7 +97,7 @@ def explain(error: Exception) -> str:
 def save(state: State, folder: Path) -> int:
     """Write `weights.safetensors` into `folder`; return the number of parameters."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
     save_file(tensors, weights_file(folder))
     return sum(value.numel() for value in state.values() if value.is_floating_point())
 

@@ -7,18 +7,19 @@ import torch
 from pydantic import Field
 from torch.nn.functional import interpolate
 
-from srscene.device import Precision
+from srscene.device import Precision, PrecisionChoice
 from srscene.sr.network import from_unit_range, to_unit_range
 from srscene.sr.upscaler import Card, Upscale, Upscaler, UpscalerOptions
 from srscene.store import PatchStore
 
 
 class BicubicOptions(UpscalerOptions):
+    precision: PrecisionChoice = "fp32"  # costs nothing beside reading and writing
     scale: int = Field(4, ge=2)
 
 
 class Bicubic(Upscaler[BicubicOptions]):
-    """Keys' cubic convolution with a = -0.75 (PyTorch's and OpenCV's), in fp32 unless told otherwise."""
+    """Keys' cubic convolution with a = -0.75 (PyTorch's and OpenCV's)."""
 
     options = BicubicOptions
 

@@ -5,20 +5,22 @@ from pathlib import Path
 
 import torch
 
-from srscene.device import Precision
+from srscene.device import Precision, PrecisionChoice
 from srscene.sr.upscaler import Card, Upscale, Upscaler, UpscalerOptions
 from srscene.store import PatchStore
 
 
-class NoUpscaler(Upscaler[UpscalerOptions]):
-    options = UpscalerOptions
+class NoOptions(UpscalerOptions):
+    precision: PrecisionChoice = "fp32"  # for the record: nothing is computed
 
-    def prepare(self, options: UpscalerOptions, patches: PatchStore, seed: int, folder: Path) -> Card:
+
+class NoUpscaler(Upscaler[NoOptions]):
+    options = NoOptions
+
+    def prepare(self, options: NoOptions, patches: PatchStore, seed: int, folder: Path) -> Card:
         return {"source": "none", "parameters": 0}
 
-    def load(
-        self, options: UpscalerOptions, folder: Path, device: torch.device, precision: Precision
-    ) -> Upscale:
+    def load(self, options: NoOptions, folder: Path, device: torch.device, precision: Precision) -> Upscale:
         def upscale(images: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
             return images
 

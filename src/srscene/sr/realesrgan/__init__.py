@@ -42,7 +42,7 @@ class RealESRGAN(Upscaler[RealESRGANOptions]):
             state, card = package.read()
             path = package.file()
         else:
-            path, card = checkpoints.find(options.weights, OFFICIAL)
+            path, card = checkpoints.find(options.weights, OFFICIAL, "package")
             state = checkpoints.read(path)
         build(state, path)
         return card | {"parameters": checkpoints.save(state, folder)}
