@@ -35,7 +35,7 @@ def draw_classes(
     axes.grid(axis="x")
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], names[::-1], loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=2)
-    axes.set_title(f"F2 of each class, {_patches(patches)}")
+    axes.set_title(f"F2 of each class, {patches_in_words(patches)}")
     figures.save(figure, path)
 
 
@@ -62,7 +62,7 @@ def draw_precision_recall(
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", aspect="equal")
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], names[::-1], loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
-    axes.set_title(f"Precision and recall, {_patches(patches)}")
+    axes.set_title(f"Precision and recall, {patches_in_words(patches)}")
     figures.save(figure, path)
 
 
@@ -73,5 +73,5 @@ def _iso_f1(axes: Axes) -> None:
         axes.text(1.01, f1 / (2 - f1), f"F1 = {f1}", fontsize=7, va="center", color=figures.GREY)
 
 
-def _patches(count: int) -> str:
+def patches_in_words(count: int) -> str:
     return f"{count:,} test patch{'' if count == 1 else 'es'}"

@@ -16,7 +16,7 @@ from srscene.evaluate import metrics
 from srscene.evaluate.bootstrap import LEVEL, intervals
 from srscene.evaluate.curve import Curve, curve
 from srscene.evaluate.options import EvaluateOptions
-from srscene.evaluate.plots import draw_classes, draw_precision_recall
+from srscene.evaluate.plots import draw_classes, draw_precision_recall, patches_in_words
 from srscene.evaluate.predictors import Constant, best_constant, best_threshold
 from srscene.figures import short_label
 from srscene.labels import CLASSES
@@ -58,7 +58,7 @@ def evaluate(file: Path, options: EvaluateOptions, seed: int, metrics_out: Path,
         **{name: limits.get(name) for name in model},
     })  # fmt: skip
     _plot(labels, scores, classes, constant, threshold, plots_out)
-    _print_table(model, limits, prior, f"{len(labels):,} test patches, threshold {threshold:g}")
+    _print_table(model, limits, prior, f"{patches_in_words(len(labels))}, threshold {threshold:g}")
 
 
 def _checked(split: Predictions, file: Path, name: str) -> Predictions:
@@ -90,7 +90,7 @@ def _constant(val: Predictions, test: Predictions) -> tuple[Constant, str]:
 
 def _say_what_is_missing(labels: metrics.Binary) -> None:
     if len(labels) == 1:
-        say("one test patch: no intervals, and metrics that a single image decides")
+        say("one test patch: no intervals, and single-image metrics (AP of its own labels is 1)")
     if absent := int((~labels.any(0)).sum()):
         say(
             f"{absent} of {labels.shape[1]} classes have no test patch: "

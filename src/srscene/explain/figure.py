@@ -45,8 +45,8 @@ def most_diverse(labels: NDArray[np.uint8], count: int) -> list[int]:
 def draw(rows: list[Row], columns: int, title: str, path: Path) -> None:
     """Draw a line per patch: its true labels, itself, and the maps of its `columns` most probable labels."""
     figure, grid = plt.subplots(
-        len(rows), columns + 2, figsize=(1.75 * (columns + 2), 2.1 * len(rows)), squeeze=False,
-        gridspec_kw={"wspace": 0.06, "hspace": 0.3, "width_ratios": [1.1, *[1] * (columns + 1)]},
+        len(rows), columns + 2, figsize=(1.75 * (columns + 2), 2.15 * len(rows) + 0.8), squeeze=False,
+        layout="constrained",
     )  # fmt: skip
     for row, axes in zip(rows, grid, strict=True):
         for panel in axes:
@@ -65,7 +65,7 @@ def draw(rows: list[Row], columns: int, title: str, path: Path) -> None:
     bar.set_label(
         "activation, of each map's maximum; ✓ and bold: true label; number: probability", fontsize=8
     )
-    figure.suptitle(title, x=0.13, ha="left", y=0.96, fontsize=10)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     figures.save(figure, path)
 
 
@@ -84,9 +84,12 @@ def _overlay(row: Row, label: int, axes: Axes) -> None:
     if heat.any():
         axes.imshow(heat / heat.max(), COLOURS, extent=extent, alpha=OPACITY, vmin=0, vmax=1)
     else:
-        axes.text(60, 60, "no activation", ha="center", va="center", color="white", fontsize=8)
+        axes.text(
+            PIXELS / 2, PIXELS / 2, "no activation", ha="center", va="center", color="white", fontsize=8,
+            bbox={"color": "black", "alpha": 0.6, "linewidth": 0},
+        )  # fmt: skip
     true = bool(row.labels[label])
-    name = textwrap.fill(figures.short_label(CLASSES[label]), 20)
+    name = textwrap.fill(figures.short_label(CLASSES[label]), 26)
     axes.set_title(
         f"{'✓ ' if true else ''}{name}  {row.probabilities[label]:.2f}",
         fontsize=7.5, fontweight="bold" if true else "normal",

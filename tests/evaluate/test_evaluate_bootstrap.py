@@ -1,0 +1,83 @@
+"""Intervals: the vectorised statistics against scikit-learn on patches that are really repeated."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from srscene.evaluate import bootstrap, metrics
+
+
+def case(patches: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, predictions and scores with ties; the last class has no positive."""
+    random = np.random.default_rng(seed)
+    scores = (random.random((patches, 19)) * 20).round() / 20
+    labels = (random.random((patches, 19)) < scores * np.linspace(1, 0.1, 19)).astype(np.uint8)
+    labels[:, -1] = 0
+    return labels, scores >= 0.5, scores.astype(np.float32)
+
+
+def test_a_resample_equals_the_metrics_of_its_patches() -> None:
+    labels, predicted, scores = case(200)
+    random = np.random.default_rng(5)
+    for _ in range(5):
+        draw = random.integers(200, size=200)
+        counts = np.bincount(draw, minlength=200).astype(float)
+        expected = metrics.measure(labels[draw], predicted[draw], scores[draw])
+        assert bootstrap._f2_macro(labels, predicted)(counts[None])[0] == pytest.approx(
+            expected["f2_macro"], abs=1e-12
+        )
+        rows = np.arange(200)
+        for k in range(18):
+            found = bootstrap._average_precision(labels[:, k], scores[:, k], rows)(counts)
+            assert found == pytest.approx(
+                average_precision_score(labels[draw, k], scores[draw, k]), abs=1e-12
+            )
+        micro = bootstrap._average_precision(labels.ravel(), scores.ravel(), np.repeat(rows, 19))(counts)
+        assert micro == pytest.approx(expected["micro_ap"], abs=1e-12)
+
+
+def test_intervals_hold_the_value_and_shrink_with_patches() -> None:
+    few, many = case(60), case(6000)
+    narrow = bootstrap.intervals(*many, resamples=200, seed=0)
+    wide = bootstrap.intervals(*few, resamples=200, seed=0)
+    assert narrow.keys() == metrics.measure(*many).keys()
+    for name, value in metrics.measure(*many).items():
+        low, high = narrow[name]
+        assert low < value < high, name
+        assert high - low < 0.3 * (wide[name][1] - wide[name][0]), name
+
+
+def test_standard_error_of_a_mean() -> None:
+    """The interval of a mean over patches is ± 1.96 standard errors, up to the resampling's own noise."""
+    labels, predicted, scores = case(2000)
+    f1 = metrics.per_patch(labels, predicted)["f1"]
+    low, high = bootstrap.intervals(labels, predicted, scores, resamples=2000, seed=0)["f1"]
+    half = 1.96 * f1.std() / np.sqrt(len(f1))
+    assert (low, high) == pytest.approx((f1.mean() - half, f1.mean() + half), abs=0.1 * half)
+
+
+def test_same_seed_same_intervals() -> None:
+    first = bootstrap.intervals(*case(50), resamples=120, seed=3)
+    assert first == bootstrap.intervals(*case(50), resamples=120, seed=3)
+    assert first != bootstrap.intervals(*case(50), resamples=120, seed=4)
+
+
+def test_a_class_lost_in_a_resample_is_not_counted_as_zero() -> None:
+    labels, predicted, _ = case(40)
+    labels[:] = 0
+    labels[0, 0] = labels[1:, 1] = predicted[0, 0] = 1
+    predicted[1:, 1] = True
+    predicted[:, 2:] = predicted[0, 1] = predicted[1:, 0] = False
+    without_first = np.ones((1, 40))
+    without_first[0, 0] = 0
+    f2_macro = bootstrap._f2_macro(labels, predicted)
+    assert f2_macro(np.ones((1, 40)))[0] == pytest.approx(2 / 19)
+    assert f2_macro(without_first)[0] == pytest.approx(2 / 19)
+
+
+def test_undefined_metrics_have_no_interval() -> None:
+    labels, predicted, scores = case(30)
+    found = bootstrap.intervals(np.zeros_like(labels), predicted, scores, resamples=100, seed=0)
+    assert "macro_ap" not in found
+    assert "micro_ap" not in found
+    assert found["f1"] == (0, 0)
