@@ -30,12 +30,9 @@ def main() -> None:
         ax.set_title(textwrap.fill(names, 42), fontsize=6.5, loc="left", pad=2)
     png = io.BytesIO()
     figure.savefig(png, dpi=DPI)
-    palette = (
-        Image.open(png)
-        .convert("RGB")
-        .quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
-    )
-    palette.save(Path(__file__).with_suffix(".png"), optimize=True)
+    sheet = Image.open(png).convert("RGB")
+    few_colours = sheet.quantize(palette=sheet.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
+    few_colours.save(Path(__file__).with_suffix(".png"), optimize=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ NO_NOISE = 1e9
 
 
 def wave(period: float) -> np.ndarray:
-    """A wave across columns, in px of 2.5 m, sampled at the pixels' middles so that 10 m samples hit its crests."""
+    """A wave across columns, period in px of 2.5 m, whose crests lie in the middle of pixels of 10 m."""
     x = np.arange(480, dtype=np.float32) + 0.5
     row = 20_000 + 10_000 * np.cos((x - 2) * 2 * np.pi / period)
     return np.broadcast_to(row[None, :, None], (480, 480, 3)).astype(np.float32)

@@ -32,14 +32,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_patches_are_written_in_the_layout_of_version_1(tree: Path) -> None:
-    listed = [
-        name for split in ("train", "val", "test") for name in (tree / f"{split}.csv").read_text().split()
-    ]
-    assert [len((tree / f"{split}.csv").read_text().split()) for split in ("train", "val", "test")] == [
-        4,
-        1,
-        2,
-    ]
+    lists = [(tree / f"{split}.csv").read_text().split() for split in ("train", "val", "test")]
+    assert [len(names) for names in lists] == [4, 1, 2]
+    listed = [name for names in lists for name in names]
     assert sorted(listed) == sorted(path.name for path in (tree / "BigEarthNet-v1.0").iterdir())
     for name in listed:
         assert re.fullmatch(r"S2[AB]_MSIL2A_\d{8}T\d{5,6}_\d{1,2}_\d{1,2}", name)
