@@ -52,7 +52,10 @@ def _explain(path: str, problem: Any) -> str:
 def _load(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise BadInput(f"{file}: not found; run from the top folder of the repository")
-    values = yaml.safe_load(file.read_text())
+    try:
+        values = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise BadInput(f"{file}: not YAML: {' '.join(str(error).split())}; mend it there") from None
     if not isinstance(values, dict):
         raise BadInput(f"{file}: expected a mapping at the top, found {type(values).__name__}")
     return values
