@@ -1,0 +1,51 @@
+"""The official code's tiny networks and what it made of them (tests/data/seesr)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from srscene.sr.seesr import loading, networks
+
+DATA = Path(__file__).parents[2] / "data" / "seesr"
+CPU = torch.device("cpu")
+
+
+def config(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text())
+    return content
+
+
+def weights(name: str) -> dict[str, torch.Tensor]:
+    """The tensors of one network, from the parts that its file was cut into."""
+    parts = sorted(DATA.glob(f"{name}-*of*.safetensors")) or [DATA / f"{name}.safetensors"]
+    return {key: tensor for part in parts for key, tensor in load_file(part).items()}
+
+
+def recorded(name: str, run: str) -> dict[str, torch.Tensor]:
+    """What was recorded of one case or run, without the prefix."""
+    prefix = f"{run}."
+    return {
+        key.removeprefix(prefix): tensor
+        for key, tensor in load_file(DATA / f"{name}_io.safetensors").items()
+        if key.startswith(prefix)
+    }
+
+
+def network(name: str) -> nn.Module:
+    """UNet, ControlNet or VAE with the official weights."""
+    build, official = {
+        "unet": (networks.unet, networks.official_name),
+        "controlnet": (networks.controlnet, networks.official_name),
+        "vae": (networks.vae, str),
+    }[name]
+    empty = build(config(f"{name}_config"))
+    return loading.fill(empty, loading.match(empty, weights(name), DATA / name, official), CPU, torch.float32)
+
+
+def picture(pixels: torch.Tensor) -> torch.Tensor:
+    """(H, W, 3) -> (1, 3, H, W)"""
+    return pixels.permute(2, 0, 1)[None]
