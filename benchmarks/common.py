@@ -51,15 +51,20 @@ def rates(topic: str, unit: str, work: float, seconds: dict[str, float], baselin
 
 def peak_memory(code: str, *arguments: str | Path) -> float:
     """Run Python `code` in a process of its own and return its peak resident memory in MiB."""
-    report = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    report = "\nfrom benchmarks.common import own_peak_memory; print(own_peak_memory())"
     command = [sys.executable, "-c", code + report, *map(str, arguments)]
-    kilobytes = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
-    return int(kilobytes) / (1024 if sys.platform == "linux" else 1024**2)
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 
 
 def own_peak_memory() -> float:
-    """Return this process's peak resident memory so far in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    """Return this process's peak resident memory so far in MiB.
+
+    Linux hands a parent's ru_maxrss on to the programs that it starts; VmHWM starts anew with each.
+    """
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def device_name() -> str:

@@ -1,0 +1,152 @@
+"""python -m benchmarks.ingest [--quick]: reading BigEarthNet v1, srscene beside TorchGeo and rasterio.
+
+The patches are the six real ones of bigearthnet-common under many names, RGB bands and label file only, in a
+warm cache. All but the last rows are one thread. TorchGeo is an optional peer: pip install torchgeo.
+"""
+
+import gzip
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import distribution
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import zstandard
+
+from benchmarks.common import Row, compare, peak_memory, rates, show
+from srscene.console import say
+from srscene.ingest.decode import decode
+from srscene.ingest.ingest import ingest
+from srscene.ingest.options import IngestOptions
+from srscene.ingest.reflectance import BANDS
+from srscene.ingest.sources import find_patches
+from srscene.ingest.splits import read_splits
+
+SUFFIXES = [*(f"{band}.tif" for band in BANDS), "labels_metadata.json"]
+
+
+def run(quick: bool) -> list[Row]:
+    """Measure patches/s, beside TorchGeo, and the peak memory of a whole ingestion."""
+    count, rounds = (120, 3) if quick else (1500, 7)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        names = make_tree(root / "raw", count, shutil.copyfile)
+        cases = readers(root / "raw", names)
+        reading = rates("ingest", "patch", count, compare(cases, rounds), next(iter(cases)))
+        whole = rates(
+            "ingest", "patch", count, compare(ingestions(root, root / "raw"), 3), "srscene, tree to store"
+        )
+        return reading + whole + memory(root, 200 if quick else 1000)
+
+
+def make_tree(root: Path, count: int, place: Callable[[Path, Path], object]) -> list[str]:
+    """Write `count` patches in version 1's layout, and lists for both readers; return the names."""
+    package = distribution("bigearthnet-common")
+    archive = str(package.locate_file("bigearthnet_common/BigEarthNet-S2-Example.tar.bz2"))
+    with tarfile.open(archive) as tar:
+        tar.extractall(root / "real", filter="data")
+    real = sorted((root / "real" / "BigEarthNet-S2-Example").iterdir())
+    names = [f"S2A_MSIL2A_20170613T101031_{number // 100}_{number % 100}" for number in range(count)]
+    for number, name in enumerate(names):
+        source = real[number % len(real)]
+        patch = root / "BigEarthNet-v1.0" / name
+        patch.mkdir(parents=True)
+        for suffix in SUFFIXES:
+            place(source / f"{source.name}_{suffix}", patch / f"{name}_{suffix}")
+    shutil.rmtree(root / "real")
+    for split, listed in {"train": names, "val": [], "test": []}.items():
+        (root / f"{split}.csv").write_text("".join(f"{name}\n" for name in listed))
+        (root / f"bigearthnet-{split}.csv").write_text("".join(f"{name},-\n" for name in listed))
+    return names
+
+
+def readers(root: Path, names: list[str]) -> dict[str, Callable[[], object]]:
+    """Return what reads every patch in one thread: bands to an image in memory, and labels."""
+    tree, listed = root / "BigEarthNet-v1.0", read_splits(root).listed
+    patches = list(find_patches(root, listed))
+
+    def with_rasterio() -> None:
+        for name in names:
+            bands = [rasterio.open(tree / name / f"{name}_{band}.tif").read(1) for band in BANDS]
+            np.clip(np.stack(bands, -1) / 2000 * 255, 0, 255).astype(np.uint8)
+
+    def raw() -> None:
+        for name in names:
+            for suffix in SUFFIXES:
+                file = os.open(f"{tree}/{name}/{name}_{suffix}", os.O_RDONLY)
+                os.read(file, 2**15)
+                os.close(file)
+
+    def ours() -> None:
+        for patch in patches:
+            decode(patch, listed[patch.name], 2000, None)
+
+    cases: dict[str, Callable[[], object]] = {}
+    if find_spec("torchgeo"):
+        from torchgeo.datasets import BigEarthNet  # type: ignore[import-not-found]
+
+        peer = BigEarthNet(str(root), split="train", bands="s2", num_classes=19)
+        cases["TorchGeo, RGB and labels"] = lambda: [peer[index] for index in range(len(peer))]
+    else:
+        say("ingest: torchgeo is not installed, so ratios are against rasterio; pip install torchgeo")
+    return cases | {
+        "rasterio, RGB to 8 bits": with_rasterio,
+        "srscene, RGB to 8 bits and labels": ours,
+        "the files' bytes, the limit": raw,
+    }
+
+
+def ingestions(root: Path, raw: Path) -> dict[str, Callable[[], object]]:
+    """Return whole ingestions, with as many threads as there are cores."""
+    gz = pack(raw, root / "gz", ".tar.gz", gzip.open)
+    zst = pack(raw, root / "zst", ".tar.zst", zstandard.open)
+    return {
+        f"srscene, {name} to store": partial(ingest, source, root / "out", IngestOptions())
+        for name, source in {"tree": raw, ".tar.gz": gz, ".tar.zst": zst}.items()
+    }
+
+
+def pack(raw: Path, folder: Path, suffix: str, compressed: Callable[[Path, str], Any]) -> Path:
+    """Pack the tree into an archive in `folder`, and copy its lists."""
+    folder.mkdir()
+    for split in ("train", "val", "test"):
+        shutil.copy(raw / f"{split}.csv", folder)
+    with (
+        compressed(folder / f"BigEarthNet{suffix}", "wb") as file,
+        tarfile.open(fileobj=file, mode="w|") as tar,
+    ):
+        tar.add(raw / "BigEarthNet-v1.0", "BigEarthNet-v1.0")
+    return folder
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from srscene.ingest.ingest import ingest
+from srscene.ingest.options import IngestOptions
+ingest(Path(sys.argv[1]), Path(sys.argv[2]), IngestOptions(), shard_size=256)
+"""
+
+
+def memory(root: Path, count: int) -> list[Row]:
+    """Return the peak memory of a process that ingests `count` and ten times as many patches."""
+    peaks = {}
+    for size in (count, 10 * count):
+        make_tree(root / str(size), size, os.link)
+        peaks[size] = peak_memory(MEMORY, root / str(size), root / "out")
+    return [
+        Row("ingest", f"peak memory at {size:,} patches", peak, "MiB", peak / peaks[count])
+        for size, peak in peaks.items()
+    ]
+
+
+if __name__ == "__main__":
+    show(run(quick="--quick" in sys.argv))
