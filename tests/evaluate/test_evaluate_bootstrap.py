@@ -49,7 +49,7 @@ def test_intervals_hold_the_value_and_shrink_with_patches() -> None:
 
 def test_standard_error_of_a_mean() -> None:
     """The interval of a mean over patches is ± 1.96 standard errors, up to the resampling's own noise."""
-    labels, predicted, scores = case(2000)
+    labels, predicted, scores = case(400)
     f1 = metrics.per_patch(labels, predicted)["f1"]
     low, high = bootstrap.intervals(labels, predicted, scores, resamples=2000, seed=0)["f1"]
     half = 1.96 * f1.std() / np.sqrt(len(f1))

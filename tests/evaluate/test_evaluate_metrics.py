@@ -63,7 +63,7 @@ def plain_average_precision(labels: np.ndarray, scores: np.ndarray) -> float | N
 
 
 @given(CASES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_measure_follows_the_definitions(case: Case) -> None:
     found, expected = metrics.measure(*case), plain(*case)
     assert found.keys() == expected.keys()
@@ -72,7 +72,7 @@ def test_measure_follows_the_definitions(case: Case) -> None:
 
 
 @given(CASES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_per_patch_averages_to_measure(case: Case) -> None:
     labels, predicted, scores = case
     whole = metrics.measure(labels, predicted, scores)

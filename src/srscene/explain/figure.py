@@ -45,7 +45,7 @@ def most_diverse(labels: NDArray[np.uint8], count: int) -> list[int]:
 def draw(rows: list[Row], columns: int, title: str, path: Path) -> None:
     """Draw a line per patch: its true labels, itself, and the maps of its `columns` most probable labels."""
     figure, grid = plt.subplots(
-        len(rows), columns + 2, figsize=(1.75 * (columns + 2), 2.15 * len(rows) + 0.8), squeeze=False,
+        len(rows), columns + 2, figsize=(1.6 * (columns + 2), 1.85 * len(rows) + 0.8), squeeze=False,
         layout="constrained",
     )  # fmt: skip
     for row, axes in zip(rows, grid, strict=True):
@@ -70,11 +70,14 @@ def draw(rows: list[Row], columns: int, title: str, path: Path) -> None:
 
 
 def _true_labels(row: Row, axes: Axes) -> None:
-    names = [
-        f"{figures.short_label(CLASSES[k])}  {row.probabilities[k]:.2f}" for k in np.flatnonzero(row.labels)
-    ]
-    text = "\n".join(textwrap.fill(name, 22, subsequent_indent="  ") for name in names)
-    axes.text(0, 1, text, va="top", fontsize=7.5, linespacing=1.4, transform=axes.transAxes)
+    axes.set_box_aspect(1)
+    lines = [_line(row, int(label)) for label in np.flatnonzero(row.labels)]
+    axes.text(0, 1, "\n".join(lines), va="top", fontsize=7, linespacing=1.5, transform=axes.transAxes)
+
+
+def _line(row: Row, label: int, mark: str = "") -> str:
+    name = f"{mark}{row.probabilities[label]:.2f} {figures.short_label(CLASSES[label])}"
+    return textwrap.fill(name, 27)
 
 
 def _overlay(row: Row, label: int, axes: Axes) -> None:
@@ -85,12 +88,10 @@ def _overlay(row: Row, label: int, axes: Axes) -> None:
         axes.imshow(heat / heat.max(), COLOURS, extent=extent, alpha=OPACITY, vmin=0, vmax=1)
     else:
         axes.text(
-            PIXELS / 2, PIXELS / 2, "no activation", ha="center", va="center", color="white", fontsize=8,
+            PIXELS / 2, PIXELS / 2, "no activation", ha="center", va="center", color="white", fontsize=7,
             bbox={"color": "black", "alpha": 0.6, "linewidth": 0},
         )  # fmt: skip
     true = bool(row.labels[label])
-    name = textwrap.fill(figures.short_label(CLASSES[label]), 26)
     axes.set_title(
-        f"{'✓ ' if true else ''}{name}  {row.probabilities[label]:.2f}",
-        fontsize=7.5, fontweight="bold" if true else "normal",
-    )  # fmt: skip
+        _line(row, label, "✓ " if true else ""), fontsize=7, fontweight="bold" if true else "normal"
+    )
