@@ -1,0 +1,52 @@
+"""Weights, images and stores for the tests of srscene.sr."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from srscene.store import SPLITS, Patch, PatchStore, ShardWriter, shard_path
+
+DATA = Path(__file__).parents[1] / "data/sr"
+SHARED = Path(__file__).parents[3] / "shared/fixtures/sr"
+
+
+def weights(model: str, folder: Path = DATA) -> dict[str, torch.Tensor]:
+    """A fixture's state dict; HAT's index buffers as int64, as in real checkpoints."""
+    state = {}
+    for part in sorted(folder.glob(f"{model}.weights*.safetensors")):
+        state |= load_file(part)
+    assert state, model
+    return {name: value.long() if value.dtype == torch.int16 else value for name, value in state.items()}
+
+
+def checkpoint(model: str, path: Path) -> Path:
+    """Write a fixture's weights as one file."""
+    save_file(weights(model), path)
+    return path
+
+
+def images(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """(count, height, width, 3) uint8: smooth fields with edges, which resemble land more than noise does."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width]
+    result = np.empty((count, height, width, 3), np.uint8)
+    for image in result:
+        field = sum(
+            np.sign(np.sin(rows * a + columns * b + c)) * d
+            for a, b, c, d in rng.uniform((-0.4, -0.4, 0, 5), (0.4, 0.4, 6, 30), (6, 4))
+        )
+        image[:] = np.clip(field[..., None] + rng.uniform(60, 180, 3), 0, 255)
+    return result
+
+
+def store(folder: Path, pixels: np.ndarray, references: np.ndarray | None = None) -> PatchStore:
+    """A store of `pixels` whose splits and labels take turns."""
+    with ShardWriter(shard_path(folder, 0), len(pixels)) as writer:
+        for index, image in enumerate(pixels):
+            labels = np.zeros(19, np.uint8)
+            labels[index % 19] = 1
+            reference = None if references is None else references[index]
+            writer.add(Patch(f"patch_{index}", SPLITS[index % 3], labels, image, reference))  # type: ignore[arg-type]
+    return PatchStore(folder)

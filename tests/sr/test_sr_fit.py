@@ -1,0 +1,164 @@
+"""Fitting an upscaler: it learns, it is reproducible, and a kill changes nothing."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from sr_data import images, store
+
+from srscene.console import BadInput
+from srscene.sr.checkpoints import weights_file
+from srscene.sr.fit import degrade, fit, pair, schedule
+from srscene.sr.hat import HATFit
+from srscene.sr.srresnet import SRResNetFit
+from srscene.sr.srresnet.network import new
+from srscene.sr.upscaler import find
+from srscene.store import Patch, PatchStore, ShardWriter, Split, shard_path
+
+SMALL = SRResNetFit(features=8, blocks=1, steps=120, batch_size=2, crop=8, learning_rate=0.003)
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def prepare(patches: PatchStore, folder: Path, options: SRResNetFit = SMALL, seed: int = 0) -> Path:
+    upscaler = find("srresnet")
+    upscaler.prepare(upscaler.options(fit=options, precision="fp32"), patches, seed, folder)
+    return weights_file(folder)
+
+
+def referenced(folder: Path, count: int = 9, side: int = 96) -> PatchStore:
+    high = images(count, side, side)
+    return store(folder, np.stack([degrade(image) for image in high]), high)
+
+
+@pytest.mark.parametrize("with_references", [True, False])
+def test_it_beats_bicubic(with_references: bool, tmp_path: Path) -> None:
+    """On edges blurred as the training patches are, against references and by Wald's protocol."""
+    patches = referenced(tmp_path / "a") if with_references else store(tmp_path / "b", images(9, 96, 96))
+    options = SRResNetFit(features=16, blocks=2, steps=250, batch_size=4, crop=12, learning_rate=0.003)
+    torch.manual_seed(0)
+    card = fit(new(16, 2), patches, options, 0, "fp32")
+    assert card["patches"] == 3
+    assert card["val"]["psnr"] > card["val"]["psnr_bicubic"] + 0.3, card
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    patches = referenced(tmp_path / "patches")
+    first = prepare(patches, tmp_path / "1").read_bytes()
+    assert prepare(patches, tmp_path / "2").read_bytes() == first
+    assert prepare(patches, tmp_path / "3", seed=1).read_bytes() != first
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from srscene.sr.srresnet import SRResNetFit
+from srscene.sr.upscaler import find
+from srscene.store import PatchStore
+fit = SRResNetFit.model_validate_json(sys.argv[1])
+upscaler = find("srresnet")
+upscaler.prepare(upscaler.options(fit=fit, precision="fp32"), PatchStore("patches"), 0, Path("killed"))
+"""
+
+
+def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    patches = referenced(tmp_path / "patches")
+    options = SMALL.model_copy(update={"steps": 400})
+    process = subprocess.Popen([sys.executable, "-c", KILLED, options.model_dump_json()], cwd=tmp_path)
+    try:
+        while not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt")):
+            assert process.poll() is None, "ended before its first checkpoint"
+            time.sleep(0.005)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed").exists()
+    done = torch.load(next(tmp_path.glob(".scratch/weights/*/checkpoint.pt")), weights_only=True)["step"]
+    assert 0 < done < 400
+
+    resumed = load_file(prepare(PatchStore("patches"), tmp_path / "killed", options))
+    assert f"{done}/400" in capsys.readouterr().err
+    whole = load_file(prepare(patches, tmp_path / "whole", options))
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_hat_can_be_fitted(tmp_path: Path) -> None:
+    upscaler = find("hat")
+    size = HATFit(features=12, groups=1, blocks=2, window=4, steps=2, batch_size=1, crop=8)
+    options = upscaler.options(weights="fit", fit=size, precision="fp32")
+    upscaler.prepare(options, store(tmp_path / "p", images(3, 40, 40)), 0, tmp_path)
+    upscale = upscaler.load(options, tmp_path, torch.device("cpu"), "fp32")
+    assert upscale(torch.zeros(1, 10, 10, 3, dtype=torch.uint8), ["a"]).shape == (1, 40, 40, 3)
+
+
+def test_without_a_train_split(tmp_path: Path) -> None:
+    write_split(tmp_path / "p", "test")
+    with pytest.raises(BadInput, match="no patch in its train split"):
+        prepare(PatchStore(tmp_path / "p"), tmp_path)
+
+
+def test_without_a_val_split(tmp_path: Path) -> None:
+    write_split(tmp_path / "p", "train")
+    card = fit(new(8, 1), PatchStore(tmp_path / "p"), SMALL.model_copy(update={"steps": 1}), 0, "fp32")
+    assert card["val"] is None
+
+
+def write_split(folder: Path, split: Split) -> None:
+    with ShardWriter(shard_path(folder, 0), 1) as writer:
+        writer.add(Patch("a", split, np.zeros(19, np.uint8), images(1, 40, 40)[0]))
+
+
+def test_fp16_cannot_fit(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="fp16 cannot fit"):
+        fit(new(8, 1), store(tmp_path / "p", images(3, 40, 40)), SMALL, 0, "fp16")
+
+
+def test_wald_pairs_are_cut_to_whole_coarse_pixels(tmp_path: Path) -> None:
+    low, high = pair(store(tmp_path, images(3, 43, 50)), 0)
+    assert (low.shape, high.shape) == ((10, 12, 3), (40, 48, 3))
+
+
+@given(st.integers(0, 255))
+@settings(max_examples=10, deadline=None)
+def test_degrading_keeps_a_plain_colour(value: int) -> None:
+    assert (degrade(np.full((48, 64, 3), value, np.uint8)) == value).all()
+
+
+def test_degrading_keeps_positions_and_channels() -> None:
+    """The slope of a ramp stays, and its coarse pixels have their centres where four fine pixels have theirs."""
+    ramp = np.broadcast_to(np.arange(120, dtype=np.uint8)[:, None], (120, 120))
+    image = np.stack([ramp, ramp.T, np.full_like(ramp, 7)], -1)
+    low = degrade(image)[6:-6, 6:-6].astype(float)
+    centres = 4 * np.arange(30)[6:-6] + 1.5
+    assert np.abs(low[..., 0] - centres[:, None]).max() <= 0.5
+    assert np.abs(low[..., 1] - centres[None, :]).max() <= 0.5
+    assert (low[..., 2] == 7).all()
+
+
+def test_degrading_has_the_stated_transfer_at_nyquist() -> None:
+    """A wave of 8 fine pixels is the coarse grid's fastest: a quarter of its amplitude must be left."""
+    wave = 128 + 100 * np.cos(2 * np.pi * (np.arange(160) - 1.5) / 8)
+    image = np.repeat(np.broadcast_to(wave[None], (160, 160))[..., None], 3, -1).round().astype(np.uint8)
+    row = degrade(image)[20, 8:-8, 0].astype(float)
+    assert np.ptp(row) / 200 == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [schedule(step, 100) for step in range(100)]
+    assert rates.index(max(rates)) in (4, 5)
+    assert max(rates) == 1
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert 0 < rates[-1] < 0.001
+    assert schedule(0, 1) == 1
