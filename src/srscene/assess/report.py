@@ -1,0 +1,77 @@
+"""Figures of how faithful a split's upscaled patches are."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from srscene.assess.fidelity import area_mean, enlarge, psnr, ssim
+from srscene.console import BadInput, progress, say
+from srscene.store import Image, PatchStore, Split
+
+
+def check(patches: PatchStore, upscaled: PatchStore) -> int:
+    """Return the scale between two stores of the same patches; raises BadInput where they differ."""
+    if patches.names != upscaled.names:
+        raise BadInput(
+            f"{upscaled.folder}: {len(upscaled)} patches, not the {len(patches)} of {patches.folder} in their order; "
+            "run `dvc repro upscale`"
+        )
+    small, large = patches.image_shape[0], upscaled.image_shape[0]
+    if large % small:
+        raise BadInput(
+            f"{upscaled.folder}: images {large} px high, expected a multiple of {patches.folder}'s {small}; "
+            "run `dvc repro upscale`"
+        )
+    return large // small
+
+
+def assessed_split(patches: PatchStore) -> Split:
+    """Return test where it has patches, else validation, else train."""
+    order: tuple[Split, ...] = ("test", "val", "train")
+    return next(split for split in order if len(patches.indices(split)))
+
+
+def assess(patches: PatchStore, upscaled: PatchStore) -> dict[str, Any]:
+    """Return the report on the assessed split: what was measured, and the means over its patches.
+
+    psnr, ssim: upscaled against reference, where there is a reference of the same size.
+    lr_psnr: upscaled, brought back to 10 m by the mean over each pixel's area, against the input; left out at
+    scale 1, where it is the input. The mean makes no guess at the sensor's blur; the reference, which the
+    sensor did blur, tells what the truth itself scores.
+    Each also for bicubic interpolation by the same scale, else by the reference's. All PSNR in dB.
+    """
+    scale, split = check(patches, upscaled), assessed_split(patches)
+    name = upscaled.attributes.get("sr", "upscaled")
+    indices = patches.indices(split)
+    say(f"assess: {name}, {len(indices)} {split} patches{'' if patches.has_reference else ', no reference'}")
+    rows = [
+        _measure(
+            patches[i],
+            upscaled[i] if scale > 1 else None,
+            patches.reference(i) if patches.has_reference else None,
+        )
+        for i in progress(map(int, indices), "assess", "patch", len(indices))
+    ]
+    means = {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]} if rows else {}
+    return {"sr": name, "scale": scale, "split": split, "patches": len(rows)} | means
+
+
+def _measure(image: Image, upscaled: Image | None, reference: Image | None) -> dict[str, float]:
+    candidates: dict[str, Image] = {}
+    if upscaled is not None:
+        candidates[""] = upscaled
+    size = reference if reference is not None else upscaled
+    if size is not None:
+        candidates["_bicubic"] = enlarge(image, len(size) // len(image))
+    values: dict[str, float] = {}
+    measures: dict[str, Callable[[Image, Image], float]] = {"psnr": psnr, "ssim": ssim}
+    if reference is not None:
+        for measure, function in measures.items():
+            for suffix, candidate in candidates.items():
+                if candidate.shape == reference.shape:
+                    values[measure + suffix] = function(candidate, reference)
+        candidates["_reference"] = reference
+    for suffix, candidate in candidates.items():
+        values["lr_psnr" + suffix] = psnr(area_mean(candidate, len(candidate) // len(image)), image)
+    return values
