@@ -14,8 +14,9 @@ import pytest
 import yaml
 from sklearn.metrics import average_precision_score
 
+from srscene.classify import backbone
 from srscene.classify.options import ClassifierOptions
-from srscene.classify.training import learning_rate, macro_average_precision, train
+from srscene.classify.training import learning_rate, macro_average_precision, start_at_prior, train
 from srscene.console import BadInput
 
 BACKBONE = "test_resnet"  # half a million weights
@@ -110,6 +111,16 @@ def test_the_smallest_window_is_said(
     options = options.model_copy(update={"epochs": 1, "batch_size": 2})
     _train(make_store(train=2, val=0, test=0, side=80), options, tmp_path, name="test_vit")
     assert "windows of 80 px, the smallest that it takes, not 56" in capsys.readouterr().out
+
+
+def test_it_starts_at_each_class_s_share_of_the_labels() -> None:
+    model = backbone.create(BACKBONE, 48)
+    labels = np.zeros((8, 19), np.uint8)
+    labels[:4, 3] = 1
+    labels[:, 5] = 1
+    start_at_prior(model, labels)
+    shares = model.get_classifier().bias.sigmoid().detach().numpy()
+    np.testing.assert_allclose(shares[[0, 3, 5]], [0.1, 0.5, 0.9], atol=1e-6)
 
 
 def test_learning_rate_climbs_then_falls_to_nothing(options: ClassifierOptions) -> None:

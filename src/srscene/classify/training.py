@@ -81,6 +81,7 @@ def _start(
     window = backbone.smallest_window(model, wanted, image_size)
     if window > wanted:
         say(f"{name} is trained on windows of {window} px, the smallest that it takes, not {wanted}")
+    start_at_prior(model, store.labels[store.indices("train")])
     mean, std = backbone.normalisation(model)
     card = Card(
         name, CLASSES, image_size, window, mean, std, options.pretrained, options.epochs, 0, None, precision,
@@ -172,11 +173,11 @@ class Training:
         self.model.train()
         total = torch.zeros((), device=self.runtime.device)
         for step, batch in enumerate(batches, number * self.steps):
-            total += self._step(step, batch)
+            total += self.step(step, batch)
             bar.update()
         return float(reduce(total, "sum")) / len(self.train)
 
-    def _step(self, step: int, batch: Batch) -> torch.Tensor:
+    def step(self, step: int, batch: Batch) -> torch.Tensor:
         """Do one step on this process's share of a batch; return the sum of its patches' losses."""
         random = np.random.default_rng([self.seed, step, self.runtime.process_index])
         device = self.runtime.device
@@ -229,6 +230,19 @@ class Training:
             self.runtime.scaler.load_state_dict(states["scaler"])
         if self.runtime.is_main_process:
             say(f"going on after epoch {len(self.history.epochs)} of {self.options.epochs}")
+
+
+def start_at_prior(model: nn.Module, labels: NDArray[np.uint8]) -> None:
+    """Set the last layer's bias so that each class starts at its share of the training labels (N, 19).
+
+    Otherwise a short training spends its first steps on learning that most labels are absent
+    (Lin et al. 2017, Focal loss, section 4.1). One label more of each kind keeps shares off 0 and 1.
+    """
+    bias = getattr(model.get_classifier(), "bias", None)  # type: ignore[operator]
+    if bias is not None:
+        shares = torch.from_numpy((labels.sum(axis=0) + 1.0) / (len(labels) + 2))
+        with torch.no_grad():
+            bias.copy_(torch.logit(shares))
 
 
 def learning_rate(step: int, options: ClassifierOptions, steps_per_epoch: int) -> float:
