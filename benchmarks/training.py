@@ -107,9 +107,8 @@ def _plain(
     device = pick_device()
     gpu = device.type == "cuda"
     layout = torch.channels_last if mixed else torch.contiguous_format
-    model = (
-        timm.create_model("resnet50", num_classes=len(CLASSES)).to(device).to(memory_format=layout).train()
-    )
+    model = timm.create_model("resnet50", num_classes=len(CLASSES)).train()
+    model = to_device(model, device) if mixed else model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     criterion = torch.nn.BCEWithLogitsLoss()
     reader = DataLoader(
