@@ -151,8 +151,13 @@ def _predict(
 
 
 def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Return the pictures (N, 3, H, W) uint8 of latents (N, 4, h, w), rounded."""
-    pictures = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
+    """Return the pictures (N, 3, H, W) of latents (N, 4, h, w), in -1..1 and a little beyond."""
+    pictures: torch.Tensor = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
+    return pictures
+
+
+def to_uint8(pictures: torch.Tensor) -> torch.Tensor:
+    """Bring pictures in -1..1 to 0..255, rounded."""
     return (pictures / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
 
 

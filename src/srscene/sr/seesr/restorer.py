@@ -109,8 +109,9 @@ class Restorer:
             self.options.resolved_guidance,
             generators,
         )
-        pictures = colour.fix(pipeline.decode(self.vae, latents), source, self.options.colour_fix)
-        return pictures.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        pictures = pipeline.to_uint8(pipeline.decode(self.vae, latents))
+        fixed = colour.fix(pictures, source, self.options.colour_fix)
+        return fixed.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def _conditions(
         self, patches: torch.Tensor, condition: torch.Tensor, tiling: Tiling

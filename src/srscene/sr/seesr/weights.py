@@ -42,7 +42,7 @@ def prepare(weights: str, turbo: bool, out: Path) -> Card:
         _refuse_missing(remotes, folder)
     hashes = {path: _sha256(folder / path) for path in progress(sorted(remotes), "sha256", "file")}
     if weights == "official":
-        _pin(
+        pin(
             {path: hashes[path] for path, remote in remotes.items() if len(remote.sha256) < 64}, folder / PINS
         )
     parameters = convert(folder, turbo, out)
@@ -81,7 +81,7 @@ def _sha256(file: Path) -> str:
         return file_digest(stream, "sha256").hexdigest()
 
 
-def _pin(hashes: dict[str, str], file: Path) -> None:
+def pin(hashes: dict[str, str], file: Path) -> None:
     """Note hashes in `file`; raises BadInput for one that was another when its file was first used."""
     pinned = json.loads(file.read_text()) if file.exists() else {}
     for path, found in hashes.items():

@@ -1,0 +1,29 @@
+"""The tiny checkpoint and what the weights stage makes of it, once for all tests."""
+
+from pathlib import Path
+
+import pytest
+import tiny_checkpoint
+
+from srscene.sr.seesr import weights
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    tiny_checkpoint.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def converted(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("converted")
+    weights.convert(checkpoint, False, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def converted_turbo(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("converted-turbo")
+    weights.convert(checkpoint, True, folder)
+    return folder

@@ -1,0 +1,115 @@
+"""The whole upscaler on tiny networks: sizes, parameters, and the same bytes however patches are batched."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from official import CPU
+
+from srscene.sr.seesr import UPSCALER, SeeSROptions
+from srscene.sr.seesr.restorer import Restorer
+from srscene.sr.upscaler import find
+
+NAMES = ["S2A_1", "S2A_2", "S2B_3"]
+PATCHES = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def restorer(folder: Path, **options: Any) -> Restorer:
+    return Restorer(SeeSROptions(**{"process_size": 64, "steps": 2, **options}), folder, CPU, "fp32")
+
+
+@pytest.fixture(scope="module")
+def tiny(converted: Path) -> Restorer:
+    return restorer(converted)
+
+
+def test_it_is_found_by_name() -> None:
+    assert find("seesr") is UPSCALER
+
+
+def test_same_bytes_in_any_batch_and_order(tiny: Restorer) -> None:
+    together = tiny(PATCHES, NAMES)
+    assert together.dtype == torch.uint8
+    assert together.shape == (3, 64, 64, 3)
+    for index in range(3):
+        assert torch.equal(tiny(PATCHES[index : index + 1], NAMES[index : index + 1])[0], together[index])
+    assert torch.equal(tiny(PATCHES.flip(0), NAMES[::-1]), together.flip(0))
+
+
+def test_same_bytes_in_groups_of_one_size(converted: Path) -> None:
+    """As on a GPU: the last group is filled up, so that all batches have one size."""
+    grouped = restorer(converted)
+    grouped.group = 2
+    together = grouped(PATCHES, NAMES)
+    apart = [grouped(PATCHES[:2], NAMES[:2]), grouped(PATCHES[2:], NAMES[2:])]
+    assert torch.equal(torch.cat(apart), together)
+    singly = restorer(converted)(PATCHES, NAMES)
+    assert (singly.int() - together.int()).abs().float().mean() < 0.5
+
+
+def test_noise_depends_on_name_and_seed(tiny: Restorer, converted: Path) -> None:
+    first = tiny(PATCHES[:1], NAMES[:1])
+    assert not torch.equal(tiny(PATCHES[:1], NAMES[1:2]), first)
+    assert not torch.equal(restorer(converted, seed=1)(PATCHES[:1], NAMES[:1]), first)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"guidance": 1.0},
+        {"conditioning_scale": 0.0},
+        {"steps": 3},
+        {"prompt": "boats"},
+        {"added_prompt": ""},
+        {"negative_prompt": "sharp"},
+        {"colour_fix": "wavelet"},
+        {"colour_fix": "none"},
+        {"process_size": 96},
+        {"start_point": "noise"},
+        {"scheduler": "ddim"},
+        {"scheduler": "dpm++"},
+        {"tile": 8, "tile_overlap": 2, "process_size": 96},
+    ],
+    ids=str,
+)
+def test_every_parameter_counts(tiny: Restorer, converted: Path, options: dict[str, Any]) -> None:
+    changed = restorer(converted, **options)(PATCHES[:1], NAMES[:1])
+    assert changed.shape == (1, 64, 64, 3)
+    assert changed.float().std() > 1
+    assert not torch.equal(changed, tiny(PATCHES[:1], NAMES[:1]))
+
+
+def test_patches_need_not_be_square(tiny: Restorer) -> None:
+    assert tiny(PATCHES[:1, :12], NAMES[:1]).shape == (1, 48, 64, 3)
+
+
+def test_colours_are_those_of_the_patch(tiny: Restorer) -> None:
+    found = tiny(PATCHES[:1], NAMES[:1]).float().mean((1, 2))
+    assert (found - PATCHES[:1].float().mean((1, 2))).abs().max() < 5
+
+
+def test_turbo(converted_turbo: Path) -> None:
+    turbo = restorer(converted_turbo, turbo=True, steps="auto", tile=96)
+    turbo(PATCHES[:1], NAMES[:1])
+    assert turbo.scheduler.timesteps.tolist() == [999, 499]
+    assert turbo.options.resolved_guidance == 1
+
+
+def test_bf16(converted: Path, tiny: Restorer) -> None:
+    half = Restorer(SeeSROptions(process_size=64, steps=2), converted, CPU, "bf16")
+    difference = half(PATCHES[:1], NAMES[:1]).float() - tiny(PATCHES[:1], NAMES[:1]).float()
+    assert difference.abs().mean() < 16
+
+
+def test_prompt_is_the_official_one(tiny: Restorer) -> None:
+    assert tiny._prompt("dog, grass") == "dog, grass, ,clean, high-resolution, 8k"
+
+
+def test_texts_are_padded_as_officially(tiny: Restorer) -> None:
+    """With "!", token 0, as special_tokens_map.json says, and not with the end token, as tokenizer_config.json."""
+    ids = tiny.tokenizer(["a"], padding="max_length", max_length=77, truncation=True).input_ids[0]
+    start, end = tiny.tokenizer.bos_token_id, tiny.tokenizer.eos_token_id
+    assert len(ids) == 77
+    assert ids[0] == start
+    assert ids[2:] == [end] + [0] * 74

@@ -1,0 +1,152 @@
+"""Official files in, models/upscaler out; and every way in which the files can be wrong."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from srscene.console import BadInput
+from srscene.sr.seesr import sources, weights
+
+UNET = f"{sources.UNET}/{sources.WEIGHTS}"
+Tensors = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    """A checkpoint to spoil."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "models"))
+
+
+def test_a_folder_in_the_official_layout(checkpoint: Path, tmp_path: Path) -> None:
+    cards = [weights.prepare(str(checkpoint), False, tmp_path / name) for name in ("first", "second")]
+    assert cards[0] == cards[1]
+    for file in ("weights.safetensors", "configs.json", "tokenizer/vocab.json"):
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+
+    card = cards[0]
+    assert card["source"] == "folder"
+    assert set(card["files"]) == set(sources.needed(turbo=False))
+    assert "Apache-2.0" in card["licence"]
+    assert "Open RAIL++-M" in card["licence"]
+    assert str(checkpoint) not in json.dumps(card)
+    stored = load_file(tmp_path / "first" / "weights.safetensors")
+    assert card["parameters"] == sum(tensor.numel() for tensor in stored.values())
+    assert not any("tag_encoder" in name or "lora" in name for name in stored)
+
+
+def test_turbo_takes_image_attentions_from_seesr_and_the_rest_from_sd_turbo(
+    copy: Path, tmp_path: Path
+) -> None:
+    turbo = copy / "sd-turbo" / "unet" / sources.WEIGHTS
+    save_file({name: tensor + 1 for name, tensor in load_file(turbo).items()}, turbo)
+    weights.convert(copy, True, tmp_path / "out")
+    stored = weights.part(load_file(tmp_path / "out" / "weights.safetensors"), "unet")
+    official = load_file(copy / UNET)
+    assert torch.equal(stored["conv_in.bias"], official["conv_in.bias"] + 1)
+    ours = "down_blocks.0.attentions.0.image.norm.bias"
+    assert torch.equal(stored[ours], official["down_blocks.0.image_attentions.0.norm.bias"])
+
+
+def test_missing_files_are_listed(copy: Path, tmp_path: Path) -> None:
+    (copy / "DAPE.pth").unlink()
+    (copy / UNET).unlink()
+    with pytest.raises(BadInput) as error:
+        weights.prepare(str(copy), False, tmp_path / "out")
+    assert f"{copy}: {UNET}, DAPE.pth not found" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_offline_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens: as without a network
+    with pytest.raises(BadInput) as error:
+        weights.prepare("official", False, tmp_path / "out")
+    message = str(error.value)
+    assert "\n" not in message
+    for path in sources.needed(turbo=False):
+        assert path in message or Path(path).name in message
+    assert str(tmp_path / "checkpoints" / "seesr") in message
+    assert sources.SEESR_PAGE in message
+
+
+def test_another_file_under_an_official_name_is_refused(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    shutil.copytree(checkpoint, tmp_path / "checkpoints" / "seesr")
+    with pytest.raises(BadInput, match=r"DAPE\.pth: its sha256 is [0-9a-f]+, expected a7028be2"):
+        weights.prepare("official", False, tmp_path / "out")
+
+
+def test_hashes_are_pinned_when_first_used(tmp_path: Path) -> None:
+    pins = tmp_path / "sha256.json"
+    weights.pin({"unet": "aa"}, pins)
+    weights.pin({"unet": "aa", "controlnet": "bb"}, pins)
+    assert json.loads(pins.read_text()) == {"controlnet": "bb", "unet": "aa"}
+    with pytest.raises(BadInput, match=r"unet: its sha256 is cc, expected aa"):
+        weights.pin({"unet": "cc"}, pins)
+    assert json.loads(pins.read_text())["unet"] == "aa"
+
+
+def _drop(tensors: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if name != "conv_in.bias"}
+
+
+def _widen(tensors: Tensors) -> Tensors:
+    return tensors | {"conv_in.bias": torch.zeros(17)}
+
+
+def _add(tensors: Tensors) -> Tensors:
+    return tensors | {"extra.weight": torch.zeros(2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "finding"),
+    [
+        (_drop, "no tensor 'conv_in.bias', expected of shape 16"),
+        (_widen, "tensor 'conv_in.bias' has shape 17, expected 16"),
+        (_add, "unexpected tensor 'extra.weight' of shape 2×3, expected none"),
+    ],
+)
+@pytest.mark.parametrize("network", [sources.UNET, sources.CONTROLNET])
+def test_wrong_tensors_are_named(
+    copy: Path, tmp_path: Path, network: str, spoil: Callable[[Tensors], Tensors], finding: str
+) -> None:
+    file = copy / network / sources.WEIGHTS
+    save_file(spoil(load_file(file)), file)
+    with pytest.raises(BadInput) as error:
+        weights.convert(copy, False, tmp_path / "out")
+    assert str(error.value).startswith(f"{file}: {finding}")
+    assert "\n" not in str(error.value)
+
+
+def test_unet_of_plain_stable_diffusion_is_refused(copy: Path, tmp_path: Path) -> None:
+    file = copy / sources.UNET / sources.CONFIG
+    config = json.loads(file.read_text())
+    del config["use_image_cross_attention"]
+    file.write_text(json.dumps(config))
+    with pytest.raises(BadInput, match=r"config\.json: .*use_image_cross_attention"):
+        weights.convert(copy, False, tmp_path / "out")
+
+
+@pytest.mark.parametrize("path", [UNET, "ram_swin_large_14m.pth", "DAPE.pth"])
+def test_cut_files_are_refused(copy: Path, tmp_path: Path, path: str) -> None:
+    file = copy / path
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(BadInput) as error:
+        weights.convert(copy, False, tmp_path / "out")
+    assert str(error.value).startswith(f"{file}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_checkpoint_with_other_tags_is_refused(copy: Path, tmp_path: Path) -> None:
+    file = copy / "ram_swin_large_14m.pth"
+    tensors = torch.load(file, weights_only=True)["model"]
+    torch.save({"model": tensors | {"label_embed": torch.zeros(37, 512)}}, file)
+    with pytest.raises(BadInput, match=r"'label_embed' has 37 tags, expected 4585"):
+        weights.convert(copy, False, tmp_path / "out")
