@@ -16,13 +16,7 @@ ROWS = 4
 WINDOW = 36
 """Side of the zoomed square, pixels of 10 m: a third of a patch."""
 
-TITLES = {
-    "none": "none",
-    "bicubic": "bicubic",
-    "srresnet": "SRResNet",
-    "realesrgan": "Real-ESRGAN",
-    "hat": "HAT",
-}
+TITLES = {"srresnet": "SRResNet", "realesrgan": "Real-ESRGAN", "hat": "HAT", "seesr": "SeeSR"}
 
 
 def draw(patches: PatchStore, upscaled: PatchStore, path: Path) -> None:
@@ -49,6 +43,8 @@ def draw(patches: PatchStore, upscaled: PatchStore, path: Path) -> None:
             ax.imshow(candidate[tuple(box)], interpolation="nearest")
             ax.set_title(title, fontsize=7)
             ax.set_axis_off()
+    if patches.has_reference:
+        figure.supxlabel("PSNR and SSIM: the whole patch against its reference", fontsize=7)
     figures.save(figure, path)
 
 

@@ -14,8 +14,8 @@ def check(patches: PatchStore, upscaled: PatchStore) -> int:
     """Return the scale between two stores of the same patches; raises BadInput where they differ."""
     if patches.names != upscaled.names:
         raise BadInput(
-            f"{upscaled.folder}: {len(upscaled)} patches, not the {len(patches)} of {patches.folder} in their order; "
-            "run `dvc repro upscale`"
+            f"{upscaled.folder}: {len(upscaled)} patches, expected the {len(patches)} of {patches.folder} in "
+            "their order; run `dvc repro upscale`"
         )
     small, large = patches.image_shape[0], upscaled.image_shape[0]
     if large % small:
@@ -45,15 +45,11 @@ def assess(patches: PatchStore, upscaled: PatchStore) -> dict[str, Any]:
     name = upscaled.attributes.get("sr", "upscaled")
     indices = patches.indices(split)
     say(f"assess: {name}, {len(indices)} {split} patches{'' if patches.has_reference else ', no reference'}")
-    rows = [
-        _measure(
-            patches[i],
-            upscaled[i] if scale > 1 else None,
-            patches.reference(i) if patches.has_reference else None,
-        )
-        for i in progress(map(int, indices), "assess", "patch", len(indices))
-    ]
-    means = {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]} if rows else {}
+    rows = []
+    for index in progress(map(int, indices), "assess", "patch", len(indices)):
+        reference = patches.reference(index) if patches.has_reference else None
+        rows.append(_measure(patches[index], upscaled[index] if scale > 1 else None, reference))
+    means = {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}
     return {"sr": name, "scale": scale, "split": split, "patches": len(rows)} | means
 
 
