@@ -43,10 +43,10 @@ def parcels(rng: np.random.Generator, angle: float, width: float, length: float,
     if bend:
         u, v = u + bend * noise(rng, 190), v + bend * noise(rng, 190)
     rows = np.cumsum(rng.uniform(0.55, 1.6, int(2.4 * SIZE / width) + 4) * width) - 1.2 * SIZE
-    row = np.searchsorted(rows, v.ravel()).reshape(v.shape)
+    row = np.searchsorted(rows.astype(np.float32), v.ravel()).astype(np.int32).reshape(v.shape)
     start = rng.uniform(0, length, len(rows) + 1).astype(np.float32)
     pitch = (length * rng.uniform(0.6, 1.5, len(rows) + 1)).astype(np.float32)
-    column = np.floor((u + SIZE + start[row]) / pitch[row]).astype(np.int64)
+    column = np.floor((u + SIZE + start[row]) / pitch[row]).astype(np.int32)
     number = row * 4096 + column
     taken = np.zeros(int(number.max()) + 1, np.int32)
     taken[number] = 1

@@ -108,7 +108,7 @@ def mosaic(rng: np.random.Generator, land: Kind, fields: Indices) -> Cover:
     x, y = X + bend * fractal(rng, 110, 4), Y + bend * fractal(rng, 110, 4)
     nearest = np.full((SIZE, SIZE), np.inf, np.float32)
     cover = np.zeros((SIZE, SIZE), np.uint8)
-    for index, (left, top) in zip(chosen, rng.uniform(0, SIZE, (count, 2)), strict=True):
+    for index, (left, top) in zip(chosen, rng.uniform(0, SIZE, (count, 2)).astype(np.float32), strict=True):
         distance = (x - left) ** 2 + (y - top) ** 2
         cover[distance < nearest] = index
         nearest = np.minimum(nearest, distance)
