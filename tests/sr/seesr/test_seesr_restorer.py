@@ -102,12 +102,18 @@ def test_bf16(converted: Path, tiny: Restorer) -> None:
     assert difference.abs().mean() < 16
 
 
+def test_tags_are_read(tiny: Restorer) -> None:
+    logits = tiny.tagger(PATCHES.permute(0, 3, 1, 2).float().div(255)).logits
+    assert logits.shape == (3, 4585)
+    assert any(tiny.vocabulary.names(logits))
+
+
 def test_prompt_is_the_official_one(tiny: Restorer) -> None:
     assert tiny._prompt("dog, grass") == "dog, grass, ,clean, high-resolution, 8k"
 
 
 def test_texts_are_padded_as_officially(tiny: Restorer) -> None:
-    """With "!", token 0, as special_tokens_map.json says, and not with the end token, as tokenizer_config.json."""
+    """With "!", token 0, as special_tokens_map.json says; tokenizer_config.json says otherwise."""
     ids = tiny.tokenizer(["a"], padding="max_length", max_length=77, truncation=True).input_ids[0]
     start, end = tiny.tokenizer.bos_token_id, tiny.tokenizer.eos_token_id
     assert len(ids) == 77

@@ -44,8 +44,10 @@ def write(folder: Path) -> None:
     stock = {name: tensor for name, tensor in weights("unet").items() if ".image_attentions." not in name}
     (folder / "sd-turbo" / "unet").mkdir()
     save_file(stock, folder / "sd-turbo" / "unet" / "diffusion_pytorch_model.safetensors")
-    labels = {"label_embed": torch.randn(4585, 512).half()}
-    torch.save({"model": weights("ram_base") | labels}, folder / "ram_swin_large_14m.pth")
+    ram = weights("ram_base")
+    ram["label_embed"] = torch.randn(4585, 512).half()
+    ram["fc.bias"] = ram["fc.bias"] - 1.6  # so that most pictures have few tags
+    torch.save({"model": ram}, folder / "ram_swin_large_14m.pth")
     torch.save(weights("dape"), folder / "DAPE.pth")
 
 
