@@ -137,7 +137,7 @@ def test_degrading_keeps_a_plain_colour(value: int) -> None:
 
 
 def test_degrading_keeps_positions_and_channels() -> None:
-    """The slope of a ramp stays, and its coarse pixels have their centres where four fine pixels have theirs."""
+    """A ramp stays one, and a coarse pixel has its centre where its four fine pixels have theirs."""
     ramp = np.broadcast_to(np.arange(120, dtype=np.uint8)[:, None], (120, 120))
     image = np.stack([ramp, ramp.T, np.full_like(ramp, 7)], -1)
     low = degrade(image)[6:-6, 6:-6].astype(float)

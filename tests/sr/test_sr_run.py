@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sr_data import checkpoint, images, store
 
 from srscene.sr.run import upscale_store
-from srscene.sr.upscaler import find
+from srscene.sr.upscaler import Upscale, find
 from srscene.store import PatchStore
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +73,7 @@ def test_attributes_hold_the_weights_hash(tmp_path: Path) -> None:
 KILLED = """
 from pathlib import Path
 from srscene.sr.run import upscale_store
-from srscene.sr.upscaler import find
+from srscene.sr.upscaler import Upscale, find
 from srscene.store import PatchStore
 upscaler = find("realesrgan")
 options = upscaler.options(precision="fp32", batch_size=2, shard_size=3)
@@ -105,19 +107,40 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def test_finished_work_is_not_taken_for_another_settings(
+class Failing:
+    """An upscaler that loads, and fails at the patch called `patch_2`."""
+
+    gpu_precision = "fp32"
+
+    def load(self, *_: object) -> Upscale:
+        def upscale(images: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+            if "patch_2" in names:
+                raise RuntimeError("as planned")
+            return images
+
+        return upscale
+
+
+def test_finished_work_counts_for_the_same_patches_and_options_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Shards of an interrupted run count only for the same patches, weights and options."""
     patches = store(tmp_path / "p", images(4, 12, 12))
-    upscale("bicubic", patches, tmp_path / "out", shard_size=2)
-    kept = next(tmp_path.glob(".scratch/upscale")).iterdir()
-    assert list(kept) == []  # all of it moved to the out
-    for scale in (4, 2):
-        result = upscale("bicubic", patches, tmp_path / "out", scale=scale, shard_size=2)
-        assert result.image_shape[0] == 12 * scale
-    other = store(tmp_path / "q", images(4, 12, 12, seed=1))
-    assert not np.array_equal(upscale("bicubic", other, tmp_path / "out", scale=2)[0], result[0])
+    upscaler = find("none")
+
+    def left(patches: PatchStore, **options: object) -> str:
+        chosen = upscaler.options(shard_size=2, **options)
+        with pytest.raises(RuntimeError, match="as planned"):
+            upscale_store("none", Failing(), chosen, patches, Path("weights"), tmp_path / "out")  # type: ignore[arg-type]
+        return capsys.readouterr().out.split(": ")[-1].strip()
+
+    assert left(patches) == "4 of 4 patches to do"
+    assert left(patches) == "2 of 4 patches to do"
+    assert left(patches, batch_size=2) == "4 of 4 patches to do"
+    assert left(store(tmp_path / "q", images(4, 12, 12, seed=1))) == "4 of 4 patches to do"
+    (tmp_path / "weights/weights.safetensors").write_bytes(b"new")
+    assert left(patches) == "4 of 4 patches to do"
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".scratch/upscale/*/*.tmp"))
 
 
 def stage(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 import warnings
 from pathlib import Path
 
-from spandrel.architectures.HAT import HAT, HATArch
 from torch import nn
 
 from srscene.console import BadInput
@@ -16,6 +15,8 @@ def build(state: State, file: Path) -> nn.Module:
     It pads what it gets on the right and bottom, mirrored, to a multiple of its window, and crops what it
     returns. What a checkpoint does not tell is as in all published ones: conv_scale 0.01, img_range 1.
     """
+    from spandrel.architectures.HAT import HATArch  # here: it takes seconds, and no file may be there
+
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "torch.meshgrid")  # spandrel's, of no consequence
@@ -31,6 +32,8 @@ def build(state: State, file: Path) -> nn.Module:
 
 def new(features: int, groups: int, blocks: int, window: int) -> nn.Module:
     """Return an untrained network of the paper's proportions: compression 3, squeeze up to 30, overlap ½."""
+    from spandrel.architectures.HAT import HAT
+
     return HAT(
         embed_dim=features,
         depths=[blocks] * groups,
