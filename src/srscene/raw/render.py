@@ -24,7 +24,7 @@ def render(rng: np.random.Generator, scene: Scene) -> Field:
     image = _roads(rng, image, scene)
     land = 1 - np.clip(soft((scene.shore > 0).astype(np.float32), 2), 0, 1)
     image *= 1 + land * (_hillshade(scene.height) - 1)
-    light = rng.uniform(0.74, 1.0) * rng.uniform(0.96, 1.04, 3)
+    light = rng.uniform(0.7, 0.95) * rng.uniform(0.96, 1.04, 3)
     haze = rng.uniform(0, 1) * np.array([20, 40, 65])  # that atmospheric correction left
     bands = np.moveaxis(image, 0, -1) * light.astype(np.float32) + haze.astype(np.float32)
     return np.asarray(cv2.GaussianBlur(np.maximum(bands, 1), (0, 0), 0.55), np.float32)

@@ -1,4 +1,9 @@
-"""Makes the data set `synthetic`: procedural land cover whose 2.5 m truth is known."""
+"""Makes the data set `synthetic`: procedural land cover whose 2.5 m truth is known.
+
+The default train and test patches (seed 0) have, in B04, B03 and B02, means of 578, 632 and 447 and standard
+deviations of 397, 321 and 282. The real data (reBEN) have 588, 614, 438 and 685, 603, 607: the scenes lack
+clouds and snow.
+"""
 
 import os
 from collections.abc import Callable
