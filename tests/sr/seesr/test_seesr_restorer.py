@@ -7,7 +7,7 @@ import pytest
 import torch
 from official import CPU
 
-from srscene.sr.seesr import UPSCALER, SeeSROptions
+from srscene.sr.seesr import UPSCALER, SeeSROptions, models
 from srscene.sr.seesr.restorer import Restorer
 from srscene.sr.upscaler import find
 
@@ -15,8 +15,9 @@ NAMES = ["S2A_1", "S2A_2", "S2B_3"]
 PATCHES = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def restorer(folder: Path, **options: Any) -> Restorer:
-    return Restorer(SeeSROptions(**{"process_size": 64, "steps": 2, **options}), folder, CPU, "fp32")
+def restorer(folder: Path, dtype: torch.dtype = torch.float32, **options: Any) -> Restorer:
+    chosen = SeeSROptions(**{"process_size": 64, "steps": 2, **options})
+    return Restorer(chosen, models.load(folder, CPU, dtype), CPU)
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +98,13 @@ def test_turbo(converted_turbo: Path) -> None:
 
 
 def test_bf16(converted: Path, tiny: Restorer) -> None:
-    half = Restorer(SeeSROptions(process_size=64, steps=2), converted, CPU, "bf16")
+    half = restorer(converted, torch.bfloat16)
     difference = half(PATCHES[:1], NAMES[:1]).float() - tiny(PATCHES[:1], NAMES[:1]).float()
     assert difference.abs().mean() < 16
 
 
 def test_tags_are_read(tiny: Restorer) -> None:
-    logits = tiny.tagger(PATCHES.permute(0, 3, 1, 2).float().div(255)).logits
+    logits = tiny.models.tagger(PATCHES.permute(0, 3, 1, 2).float().div(255)).logits
     assert logits.shape == (3, 4585)
     assert any(tiny.vocabulary.names(logits))
 
@@ -114,8 +115,8 @@ def test_prompt_is_the_official_one(tiny: Restorer) -> None:
 
 def test_texts_are_padded_as_officially(tiny: Restorer) -> None:
     """With "!", token 0, as special_tokens_map.json says; tokenizer_config.json says otherwise."""
-    ids = tiny.tokenizer(["a"], padding="max_length", max_length=77, truncation=True).input_ids[0]
-    start, end = tiny.tokenizer.bos_token_id, tiny.tokenizer.eos_token_id
+    ids = tiny.models.tokenizer(["a"], padding="max_length", max_length=77, truncation=True).input_ids[0]
+    start, end = tiny.models.tokenizer.bos_token_id, tiny.models.tokenizer.eos_token_id
     assert len(ids) == 77
     assert ids[0] == start
     assert ids[2:] == [end] + [0] * 74

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import torch
 
-from srscene.device import Precision
+from srscene.device import DTYPES, Precision
 from srscene.sr.seesr.options import SeeSROptions
 from srscene.sr.upscaler import Card, Upscale, Upscaler
 from srscene.store import PatchStore
@@ -28,9 +28,10 @@ class SeeSR(Upscaler[SeeSROptions]):
     def load(
         self, options: SeeSROptions, folder: Path, device: torch.device, precision: Precision
     ) -> Upscale:
+        from srscene.sr.seesr import models
         from srscene.sr.seesr.restorer import Restorer
 
-        return Restorer(options, folder, device, precision)
+        return Restorer(options, models.load(folder, device, DTYPES[precision]), device)
 
 
 UPSCALER = SeeSR()

@@ -1,24 +1,18 @@
 """The function that upscales: from a batch of patches and their names to pictures."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
-from torch import nn
-from transformers import CLIPTokenizer
 
-from srscene.device import DTYPES, Precision
-from srscene.sr import checkpoints
-from srscene.sr.seesr import colour, loading, networks, pipeline, resize, tagger
+from srscene.sr.seesr import colour, pipeline, resize, tagger
+from srscene.sr.seesr.models import Models
 from srscene.sr.seesr.options import Scheduler, SeeSROptions
 from srscene.sr.seesr.resize import SCALE
 from srscene.sr.seesr.tiling import Tiling
-from srscene.sr.seesr.weights import CONFIGS, TOKENIZER, part
 
 SCHEDULERS: dict[Scheduler, Any] = {
     "ddpm": DDPMScheduler,
@@ -30,8 +24,8 @@ SCHEDULERS: dict[Scheduler, Any] = {
 class Restorer:
     """SeeSR, loaded. Call it with (N, H, W, 3) uint8 RGB and N names; it returns (N, 4H, 4W, 3) uint8.
 
-    UNet and ControlNet, 98 % of the work, run in `precision`; tagger, text encoder, VAE and latents stay in
-    fp32.
+    UNet and ControlNet, 98 % of the work at 50 steps, run in the type of their weights; tagger, text encoder,
+    VAE and latents stay in fp32.
 
     A patch's noise depends on its name and `options.seed` alone. Kernels round differently for another
     batch size, so patches are restored in groups of one size, the last filled up with copies: one patch on
@@ -40,34 +34,15 @@ class Restorer:
     number of threads.
     """
 
-    def __init__(
-        self, options: SeeSROptions, folder: Path, device: torch.device, precision: Precision
-    ) -> None:
-        self.options, self.device, self.dtype = options, device, DTYPES[precision]
-        file = checkpoints.weights_file(folder)
-        configs = json.loads((folder / CONFIGS).read_text())
-        tensors = checkpoints.read(file)
-
-        def filled(name: str, network: Any, dtype: torch.dtype) -> Any:
-            return loading.fill(network, loading.match(network, part(tensors, name), file), device, dtype)
-
-        unet = filled("unet", networks.unet(configs["unet"]), self.dtype)
-        controlnet = filled("controlnet", networks.controlnet(configs["controlnet"]), self.dtype)
-        self.embedding = controlnet.controlnet_cond_embedding
-        controlnet.controlnet_cond_embedding = (
-            nn.Identity()
-        )  # it is given the condition embedded, once a patch
+    def __init__(self, options: SeeSROptions, models: Models, device: torch.device) -> None:
+        self.options, self.models, self.device = options, models, device
+        self.dtype = models.unet.dtype
         self.unet, self.controlnet = (
-            torch.compile(network) if options.compile else network for network in (unet, controlnet)
+            torch.compile(network) if options.compile else network
+            for network in (models.unet, models.controlnet)
         )
-        self.vae = filled("vae", networks.vae(configs["vae"]), torch.float32)
-        self.text_encoder = filled(
-            "text_encoder", networks.text_encoder(configs["text_encoder"]), torch.float32
-        )
-        self.tagger = filled("tagger", tagger.build(tagger.Geometry(**configs["tagger"])), torch.float32)
-        self.tokenizer = CLIPTokenizer.from_pretrained(folder / TOKENIZER)
         self.vocabulary = tagger.official_vocabulary()
-        self.scheduler = make_scheduler(options.scheduler, configs["scheduler"])
+        self.scheduler = make_scheduler(options.scheduler, models.scheduler)
         self.group = options.batch_size if device.type == "cuda" else 1
         with torch.inference_mode():
             self.negative = self._encode_text([options.negative_prompt])
@@ -99,7 +74,9 @@ class Restorer:
         )
         conditions = self._conditions(self._to_device(patches).float().div(255), condition, tiling)
         self.scheduler.set_timesteps(self.options.resolved_steps)
-        start = pipeline.start(self.vae, self.scheduler, condition, generators, self.options.start_point)
+        start = pipeline.start(
+            self.models.vae, self.scheduler, condition, generators, self.options.start_point
+        )
         *_, latents = pipeline.denoise(
             self.unet,
             self.controlnet,
@@ -109,19 +86,19 @@ class Restorer:
             self.options.resolved_guidance,
             generators,
         )
-        pictures = pipeline.to_uint8(pipeline.decode(self.vae, latents))
+        pictures = pipeline.to_uint8(pipeline.decode(self.models.vae, latents))
         fixed = colour.fix(pictures, source, self.options.colour_fix)
         return fixed.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def _conditions(
         self, patches: torch.Tensor, condition: torch.Tensor, tiling: Tiling
     ) -> pipeline.Conditions:
-        tagged = self.tagger(patches)
+        tagged = self.models.tagger(patches)
         text = self._encode_text([self._prompt(tags) for tags in self.vocabulary.names(tagged.logits)])
         conditions = pipeline.Conditions(
             text,
             tagged.tokens.to(self.dtype),
-            pipeline.embed(self.embedding, condition, tiling, self.dtype),
+            pipeline.embed(self.models.embedding, condition, tiling, self.dtype),
             tiling,
             self.options.conditioning_scale,
         )
@@ -134,7 +111,9 @@ class Restorer:
         return f"{tags}, {self.options.prompt},{self.options.added_prompt}"
 
     def _encode_text(self, prompts: list[str]) -> torch.Tensor:
-        return pipeline.encode_text(self.tokenizer, self.text_encoder, prompts, self.device).to(self.dtype)
+        return pipeline.encode_text(self.models.tokenizer, self.models.text_encoder, prompts, self.device).to(
+            self.dtype
+        )
 
     def _generator(self, name: str) -> torch.Generator:
         digest = sha256(f"{self.options.seed}/{name}".encode()).digest()
@@ -145,7 +124,7 @@ class Restorer:
         return torch.from_numpy(np.stack(pictures)).to(self.device).permute(0, 3, 1, 2)
 
 
-def make_scheduler(name: Scheduler, config: dict[str, Any]) -> Any:
+def make_scheduler(name: Scheduler, config: Mapping[str, Any]) -> Any:
     """Return a scheduler from scheduler_config.json, whatever class that names, as the official code does."""
     spacing = config.get("timestep_spacing", "leading")  # DDPM's default, which the official pictures follow
     return SCHEDULERS[name].from_config({**config, "timestep_spacing": spacing})

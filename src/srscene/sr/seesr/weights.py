@@ -109,14 +109,13 @@ def convert(folder: Path, turbo: bool, out: Path) -> int:
         "text_encoder": _json(base / "text_encoder" / sources.CONFIG),
         "scheduler": _json(base / sources.SCHEDULER),
     }
-    configs["tagger"], tagger_tensors = _tagger(folder)
     tensors = {
         "unet": _unet(folder, base if turbo else None, configs["unet"]),
         "controlnet": _controlnet(folder, configs["controlnet"]),
         "vae": _vae(base / "vae", configs["vae"]),
         "text_encoder": _text_encoder(base / "text_encoder", configs["text_encoder"]),
-        "tagger": tagger_tensors,
     }
+    configs["tagger"], tensors["tagger"] = _tagger(folder)
     named = {f"{name}.{key}": tensor for name, part in tensors.items() for key, tensor in part.items()}
     out.mkdir(parents=True, exist_ok=True)
     save_file({key: tensor.contiguous() for key, tensor in named.items()}, checkpoints.weights_file(out))

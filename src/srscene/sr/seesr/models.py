@@ -1,0 +1,59 @@
+"""The five networks, the tokenizer and the scheduler's settings, as `models/upscaler/` holds them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import CLIPTokenizer
+
+from srscene.sr import checkpoints
+from srscene.sr.seesr import loading, networks, tagger
+from srscene.sr.seesr.weights import CONFIGS, TOKENIZER, part
+
+Config = Mapping[str, Any]
+NETWORKS: dict[str, Callable[[Config], nn.Module]] = {
+    "unet": networks.unet,
+    "controlnet": networks.controlnet,
+    "vae": networks.vae,
+    "text_encoder": networks.text_encoder,
+    "tagger": lambda config: tagger.build(tagger.Geometry(**config)),
+}
+DENOISERS = ("unet", "controlnet")
+"""What runs at every step, in the precision chosen; the others run once a patch, in fp32."""
+
+
+@dataclass
+class Models:
+    unet: Any
+    controlnet: Any
+    vae: Any
+    text_encoder: Any
+    tagger: Any
+    tokenizer: Any
+    scheduler: Config
+
+    def __post_init__(self) -> None:
+        """Take ControlNet's view of the condition out of it: it is the same at every step."""
+        self.embedding = self.controlnet.controlnet_cond_embedding
+        self.controlnet.controlnet_cond_embedding = nn.Identity()
+
+
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Models:
+    """Read what `weights.prepare` wrote; UNet and ControlNet become `dtype`.
+
+    Raises BadInput where a tensor is missing, unexpected or of another shape.
+    """
+    file = checkpoints.weights_file(folder)
+    configs = json.loads((folder / CONFIGS).read_text())
+    tensors = checkpoints.read(file)
+    filled = {}
+    for name, build in NETWORKS.items():
+        network = build(configs[name])
+        matched = loading.match(network, part(tensors, name), file)
+        filled[name] = loading.fill(network, matched, device, dtype if name in DENOISERS else torch.float32)
+    tokenizer = CLIPTokenizer.from_pretrained(folder / TOKENIZER)
+    return Models(**filled, tokenizer=tokenizer, scheduler=configs["scheduler"])
