@@ -7,7 +7,8 @@ import pytest
 import torch
 from official import CPU
 
-from srscene.sr.seesr import UPSCALER, SeeSROptions, models
+from srscene.sr.seesr import UPSCALER, SeeSROptions
+from srscene.sr.seesr.models import Models, load
 from srscene.sr.seesr.restorer import Restorer
 from srscene.sr.upscaler import find
 
@@ -15,14 +16,18 @@ NAMES = ["S2A_1", "S2A_2", "S2B_3"]
 PATCHES = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def restorer(folder: Path, dtype: torch.dtype = torch.float32, **options: Any) -> Restorer:
-    chosen = SeeSROptions(**{"process_size": 64, "steps": 2, **options})
-    return Restorer(chosen, models.load(folder, CPU, dtype), CPU)
+def restorer(models: Models, **options: Any) -> Restorer:
+    return Restorer(SeeSROptions(**{"process_size": 64, "steps": 2, **options}), models, CPU)
 
 
 @pytest.fixture(scope="module")
-def tiny(converted: Path) -> Restorer:
-    return restorer(converted)
+def models(converted: Path) -> Models:
+    return load(converted, CPU, torch.float32)
+
+
+@pytest.fixture(scope="module")
+def tiny(models: Models) -> Restorer:
+    return restorer(models)
 
 
 def test_it_is_found_by_name() -> None:
@@ -38,21 +43,21 @@ def test_same_bytes_in_any_batch_and_order(tiny: Restorer) -> None:
     assert torch.equal(tiny(PATCHES.flip(0), NAMES[::-1]), together.flip(0))
 
 
-def test_same_bytes_in_groups_of_one_size(converted: Path) -> None:
+def test_same_bytes_in_groups_of_one_size(tiny: Restorer, models: Models) -> None:
     """As on a GPU: the last group is filled up, so that all batches have one size."""
-    grouped = restorer(converted)
+    grouped = restorer(models)
     grouped.group = 2
     together = grouped(PATCHES, NAMES)
     apart = [grouped(PATCHES[:2], NAMES[:2]), grouped(PATCHES[2:], NAMES[2:])]
     assert torch.equal(torch.cat(apart), together)
-    singly = restorer(converted)(PATCHES, NAMES)
+    singly = tiny(PATCHES, NAMES)
     assert (singly.int() - together.int()).abs().float().mean() < 0.5
 
 
-def test_noise_depends_on_name_and_seed(tiny: Restorer, converted: Path) -> None:
+def test_noise_depends_on_name_and_seed(tiny: Restorer, models: Models) -> None:
     first = tiny(PATCHES[:1], NAMES[:1])
     assert not torch.equal(tiny(PATCHES[:1], NAMES[1:2]), first)
-    assert not torch.equal(restorer(converted, seed=1)(PATCHES[:1], NAMES[:1]), first)
+    assert not torch.equal(restorer(models, seed=1)(PATCHES[:1], NAMES[:1]), first)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +79,8 @@ def test_noise_depends_on_name_and_seed(tiny: Restorer, converted: Path) -> None
     ],
     ids=str,
 )
-def test_every_parameter_counts(tiny: Restorer, converted: Path, options: dict[str, Any]) -> None:
-    changed = restorer(converted, **options)(PATCHES[:1], NAMES[:1])
+def test_every_parameter_counts(tiny: Restorer, models: Models, options: dict[str, Any]) -> None:
+    changed = restorer(models, **options)(PATCHES[:1], NAMES[:1])
     assert changed.shape == (1, 64, 64, 3)
     assert changed.float().std() > 1
     assert not torch.equal(changed, tiny(PATCHES[:1], NAMES[:1]))
@@ -91,14 +96,14 @@ def test_colours_are_those_of_the_patch(tiny: Restorer) -> None:
 
 
 def test_turbo(converted_turbo: Path) -> None:
-    turbo = restorer(converted_turbo, turbo=True, steps="auto", tile=96)
+    turbo = restorer(load(converted_turbo, CPU, torch.float32), turbo=True, steps="auto", tile=96)
     turbo(PATCHES[:1], NAMES[:1])
     assert turbo.scheduler.timesteps.tolist() == [999, 499]
     assert turbo.options.resolved_guidance == 1
 
 
 def test_bf16(converted: Path, tiny: Restorer) -> None:
-    half = restorer(converted, torch.bfloat16)
+    half = restorer(load(converted, CPU, torch.bfloat16))
     difference = half(PATCHES[:1], NAMES[:1]).float() - tiny(PATCHES[:1], NAMES[:1]).float()
     assert difference.abs().mean() < 16
 
