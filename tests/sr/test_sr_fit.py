@@ -75,7 +75,7 @@ upscaler.prepare(upscaler.options(fit=fit, precision="fp32"), PatchStore("patche
 
 def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     patches = referenced(tmp_path / "patches")
-    options = SMALL.model_copy(update={"steps": 400})
+    options = SMALL.model_copy(update={"steps": 150})
     process = subprocess.Popen([sys.executable, "-c", KILLED, options.model_dump_json()], cwd=tmp_path)
     try:
         while not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt")):
@@ -86,10 +86,10 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.C
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed").exists()
     done = torch.load(next(tmp_path.glob(".scratch/weights/*/checkpoint.pt")), weights_only=True)["step"]
-    assert 0 < done < 400
+    assert 0 < done < 150
 
     resumed = load_file(prepare(PatchStore("patches"), tmp_path / "killed", options))
-    assert f"{done}/400" in capsys.readouterr().err
+    assert f"{done}/150" in capsys.readouterr().err
     whole = load_file(prepare(patches, tmp_path / "whole", options))
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 

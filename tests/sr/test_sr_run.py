@@ -83,7 +83,7 @@ upscale_store("realesrgan", upscaler, options, PatchStore("p"), Path("weights"),
 
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoint("rrdbnet", tmp_path / "weights/weights.safetensors")
-    patches = store(tmp_path / "p", images(40, 48, 48))
+    patches = store(tmp_path / "p", images(40, 24, 24))
     options = {"precision": "fp32", "batch_size": 2, "shard_size": 3}
     process = subprocess.Popen([sys.executable, "-c", KILLED], cwd=tmp_path)
     try:

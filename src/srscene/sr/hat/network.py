@@ -1,6 +1,8 @@
 """spandrel's HAT, which gives its authors' numbers exactly, as large as its checkpoint says."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import nn
@@ -18,8 +20,7 @@ def build(state: State, file: Path) -> nn.Module:
     from spandrel.architectures.HAT import HATArch  # here: it takes seconds, and no file may be there
 
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "torch.meshgrid")  # spandrel's, of no consequence
+        with without_meshgrid_warning():
             network = HATArch().load(state).model
     except KeyError as error:
         raise BadInput(f"{file}: no HAT: it has no {error}") from None
@@ -34,14 +35,23 @@ def new(features: int, groups: int, blocks: int, window: int) -> nn.Module:
     """Return an untrained network of the paper's proportions: compression 3, squeeze up to 30, overlap ½."""
     from spandrel.architectures.HAT import HAT
 
-    return HAT(
-        embed_dim=features,
-        depths=[blocks] * groups,
-        num_heads=[6] * groups,
-        window_size=window,
-        compress_ratio=3,
-        squeeze_factor=min(30, features // 2),
-        mlp_ratio=2,
-        drop_path_rate=0.0,
-        upscale=4,
-    )
+    with without_meshgrid_warning():
+        return HAT(
+            embed_dim=features,
+            depths=[blocks] * groups,
+            num_heads=[6] * groups,
+            window_size=window,
+            compress_ratio=3,
+            squeeze_factor=min(30, features // 2),
+            mlp_ratio=2,
+            drop_path_rate=0.0,
+            upscale=4,
+        )
+
+
+@contextmanager
+def without_meshgrid_warning() -> Iterator[None]:
+    """spandrel calls torch.meshgrid in a way that PyTorch warns of, to no consequence for its result."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.meshgrid")
+        yield
