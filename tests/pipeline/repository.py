@@ -18,7 +18,7 @@ TINY = {
     "backbone": "resnet18",
     "datasets": {"synthetic": {"train": 6, "val": 3, "test": 3}},
     "classifier": {"epochs": 1, "batch_size": 3, "precision": "fp32"},
-    "evaluate": {"resamples": 20},
+    "evaluate": {"resamples": 100},
     "explain": {"patches": 2},
 }
 
