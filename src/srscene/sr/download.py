@@ -17,7 +17,7 @@ BLOCK = 1 << 20
 
 
 class Remote(NamedTuple):
-    """A published file: its name, its SHA-256 (or its first digits), where it lies, its licence."""
+    """A published file: its name, its SHA-256 (its first digits, or "" if unknown), where it lies, its licence."""
 
     file: str
     sha256: str
@@ -47,9 +47,10 @@ def fetch(remote: Remote, folder: Path) -> Path:
         except (OSError, HTTPException) as error:
             reasons.append(f"{url}: {getattr(error, 'reason', error)}")
     else:
+        known = f" (sha256 {remote.sha256})" if remote.sha256 else ""
         raise BadInput(
             f"{path}: not there, and not to be downloaded ({'; '.join(reasons)}); get it from {remote.page} "
-            f"on a machine with a network and put it there (sha256 {remote.sha256})"
+            f"on a machine with a network and put it there{known}"
         )
     try:
         _check(part, remote, f"the download was deleted; get it from {remote.page} and put it at {path}")

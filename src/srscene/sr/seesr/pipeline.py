@@ -110,9 +110,10 @@ def denoise(
     A `guidance` of 1 or less means none; above, the conditions must be those `for_guidance`.
     """
     tiling = conditions.tiling
-    for timestep in scheduler.timesteps:
+    for timestep in scheduler.timesteps:  # these stay on the CPU, where schedulers look their tables up
+        on_device = timestep.to(latents.device)
         parts = [
-            _predict(unet, controlnet, latents[:, :, rows, columns], timestep, embedded, conditions)
+            _predict(unet, controlnet, latents[:, :, rows, columns], on_device, embedded, conditions)
             for (rows, columns), embedded in zip(tiling.boxes, conditions.embedded, strict=True)
         ]
         noise = tiling.blend(parts)

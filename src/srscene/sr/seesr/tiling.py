@@ -12,14 +12,13 @@ class Tiling:
     """The tiles of latents of height×width cells: one that covers all if they have at most size² cells.
 
     boxes: a (rows, columns) slice per tile, row by row; the last of each row and column is flush with the
-    border. weight: (rows, columns) of one tile, for the weighted mean where tiles overlap.
+    border. weight: (rows, columns) of each of several tiles, for the weighted mean where they overlap.
     """
 
     def __init__(self, height: int, width: int, size: int, overlap: int) -> None:
         self.height, self.width = height, width
         if height * width <= size * size:
             self.boxes = [(slice(0, height), slice(0, width))]
-            self.weight = torch.ones(height, width)
             return
         size = min(size, height, width)
         self.boxes = [
@@ -31,6 +30,8 @@ class Tiling:
 
     def blend(self, parts: list[torch.Tensor]) -> torch.Tensor:
         """Return the weighted mean (N, C, height, width) of one part (N, C, rows, columns) per box."""
+        if len(parts) == 1:
+            return parts[0]
         weight = self.weight.to(parts[0].device)
         total = parts[0].new_zeros(*parts[0].shape[:2], self.height, self.width)
         weights = torch.zeros_like(total)

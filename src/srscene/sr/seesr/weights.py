@@ -63,7 +63,8 @@ def _fetch(remotes: dict[str, Remote], folder: Path) -> None:
             fetch(remote._replace(file=Path(path).name), (folder / path).parent)
         except BadInput as error:
             missing = [other for other in remotes if other != path and not (folder / other).exists()]
-            also = f"; also missing there: {', '.join(missing)}" if missing else ""
+            pages = ", ".join(sorted({remotes[other].page for other in missing}))
+            also = f"; also missing in {folder}: {', '.join(missing)} (from {pages})" if missing else ""
             raise BadInput(f"{error}{also}") from None
 
 
