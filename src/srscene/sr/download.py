@@ -17,7 +17,7 @@ BLOCK = 1 << 20
 
 
 class Remote(NamedTuple):
-    """A published file: its name, its SHA-256 (its first digits, or "" if unknown), where it lies, its licence."""
+    """A published file: name, SHA-256 (its first digits, or "" if unknown), where it lies, its licence."""
 
     file: str
     sha256: str
