@@ -144,6 +144,19 @@ def test_cut_files_are_refused(copy: Path, tmp_path: Path, path: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_ram_as_it_was_saved_in_training(copy: Path, tmp_path: Path) -> None:
+    """The tagging head under its old name, the optimizer beside the weights, modules that nobody needs."""
+    weights.convert(copy, False, tmp_path / "first")
+    file = copy / "ram_swin_large_14m.pth"
+    tensors = torch.load(file, weights_only=True)["model"]
+    old = {name.replace("tagging_head", "vision_multi"): tensor for name, tensor in tensors.items()}
+    extra = {"temp": torch.zeros(1), "visual_encoder.layers.0.blocks.1.attn_mask": torch.zeros(2, 2)}
+    torch.save({"model": old | extra, "optimizer": {"state": {0: torch.zeros(3)}}, "epoch": 4}, file)
+    weights.convert(copy, False, tmp_path / "second")
+    first, second = (tmp_path / name / "weights.safetensors" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+
+
 def test_checkpoint_with_other_tags_is_refused(copy: Path, tmp_path: Path) -> None:
     file = copy / "ram_swin_large_14m.pth"
     tensors = torch.load(file, weights_only=True)["model"]

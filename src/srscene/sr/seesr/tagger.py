@@ -165,6 +165,7 @@ def read_geometry(tensors: Mapping[str, torch.Tensor], file: Path) -> Geometry:
         ) from None
 
 
+MODULES = ("visual_encoder.", "image_proj.", "label_embed", "wordvec_proj.", "tagging_head.", "fc.")
 HEAD_NAMES = {
     "query": "crossattention.self.query",
     "key": "crossattention.self.key",
@@ -189,10 +190,16 @@ def official_name(name: str) -> str:
 
 
 def unused(name: str) -> bool:
-    """Tell whether super-resolution has no use for this tensor of a RAM checkpoint."""
-    return name.startswith(("tag_encoder.", "text_decoder.")) or name.endswith(
-        ("relative_position_index", "attn_mask")
-    )
+    """Tell whether super-resolution has no use for this tensor of a RAM checkpoint.
+
+    That is all outside the modules above (`tag_encoder`, `text_decoder`), and what Swin computes itself.
+    """
+    return not name.startswith(MODULES) or name.endswith(("relative_position_index", "attn_mask"))
+
+
+def with_current_names(ram: Tensors) -> Tensors:
+    """Rename RAM's tensors as the official loader does: the tagging head was once called `vision_multi`."""
+    return {name.replace("vision_multi", "tagging_head"): tensor for name, tensor in ram.items()}
 
 
 def merge_dape(ram: Tensors, dape: Tensors, file: Path) -> Tensors:

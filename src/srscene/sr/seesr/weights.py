@@ -168,7 +168,8 @@ def _text_encoder(folder: Path, config: networks.Config) -> Tensors:
 
 def _tagger(folder: Path) -> tuple[dict[str, Any], Tensors]:
     file, dape = folder / sources.RAM, folder / sources.DAPE
-    tensors = tagger.merge_dape(checkpoints.read(file), checkpoints.read(dape), dape)
+    ram = tagger.with_current_names(checkpoints.read(file))
+    tensors = tagger.merge_dape(ram, checkpoints.read(dape), dape)
     geometry = tagger.read_geometry(tensors, file)
     expected = len(tagger.official_vocabulary().tags)
     if geometry.tags != expected:
