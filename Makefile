@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml
 
 repro: $(READY) ## run the pipeline of params.yaml, then show its metrics
 	dvc repro
-	dvc metrics show
+	dvc metrics show metrics/test.json metrics/constant.json
 
 test: $(READY) ## lint, type-check and run the whole test suite
 	ruff check .

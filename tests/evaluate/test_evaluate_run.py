@@ -14,7 +14,7 @@ from srscene.labels import CLASSES
 from srscene.predictions import Predictions, write
 
 OUTPUTS = [
-    "metrics/test.json", "metrics/classes.json", "metrics/intervals.json",
+    "metrics/test.json", "metrics/constant.json", "metrics/classes.json", "metrics/intervals.json",
     "plots/classes.csv", "plots/classes.png", "plots/precision_recall.csv", "plots/precision_recall.png",
 ]  # fmt: skip
 
@@ -33,10 +33,11 @@ def run(folder: Path, test: Predictions, val: Predictions, **options: object) ->
     write(folder / "predictions.h5", {"val": val, "test": test}, {})
     section = EvaluateOptions(**{"resamples": 100, **options})
     evaluate(folder / "predictions.h5", section, 0, folder / "metrics", folder / "plots")
-    return {
+    found = {
         name: json.loads((folder / f"metrics/{name}.json").read_text())
-        for name in ("test", "classes", "intervals")
+        for name in ("test", "constant", "classes", "intervals")
     }
+    return found | {"intervals": {record["metric"]: record for record in found["intervals"]}}
 
 
 def test_outputs_are_whole_and_the_same_twice(tmp_path: Path) -> None:
@@ -46,19 +47,18 @@ def test_outputs_are_whole_and_the_same_twice(tmp_path: Path) -> None:
     assert bytes_before == {name: (tmp_path / name).read_bytes() for name in OUTPUTS}
     assert not list(tmp_path.rglob("*.tmp"))
 
-    test = found["test"]
+    test, constant = found["test"], found["constant"]
     assert test["n"] == 80
     assert test["threshold"] == 0.5
-    assert test["f1"] > test["constant"]["f1"]
-    assert test["constant"]["chosen_on"] == "val"
-    assert test["constant"].keys() >= {"f1", "acc", "hamming_loss", "one_error", "f2_macro", "macro_ap"}
+    assert test["f1"] > constant["f1"]
+    assert constant["chosen_on"] == "val"
+    assert constant.keys() >= {"f1", "acc", "hamming_loss", "one_error", "f2_macro", "macro_ap"}
     assert len(found["classes"]) == len(CLASSES)
-    assert np.mean([row["f2"] for row in found["classes"].values()]) == pytest.approx(
-        test["f2_macro"], abs=2e-6
-    )
+    assert np.mean(list(found["classes"].values())) == pytest.approx(test["f2_macro"], abs=2e-6)
     for name in ("f1", "acc", "macro_ap", "micro_ap", "one_error"):
-        low, high = found["intervals"][name]
-        assert low <= test[name] <= high
+        record = found["intervals"][name]
+        assert record["low"] <= record["value"] <= record["high"]
+        assert (record["value"], record["constant"]) == (test[name], constant[name])
 
 
 def test_plots_say_what_the_metrics_say(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_plots_say_what_the_metrics_say(tmp_path: Path) -> None:
     with (tmp_path / "plots/classes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == list(found["classes"])
-    assert [float(row["f2"]) for row in rows] == [row["f2"] for row in found["classes"].values()]
+    assert [float(row["f2"]) for row in rows] == list(found["classes"].values())
     with (tmp_path / "plots/precision_recall.csv").open() as file:
         points = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     assert len(points) <= 200
@@ -82,8 +82,8 @@ def test_one_test_patch_and_no_validation_patch(tmp_path: Path, capsys: pytest.C
     assert "no validation patch to tune the threshold on" in said
     assert "one test patch: no intervals" in said
     assert found["test"]["threshold"] == 0.5
-    assert found["test"]["constant"]["chosen_on"] == "test"
-    assert found["intervals"]["f1"] is None
+    assert found["constant"]["chosen_on"] == "test"
+    assert found["intervals"]["f1"]["low"] is None
     assert all((tmp_path / name).exists() for name in OUTPUTS)
 
 

@@ -26,7 +26,7 @@ LOWER_IS_BETTER = {"hamming_loss", "one_error"}
 
 
 def evaluate(file: Path, options: EvaluateOptions, seed: int, metrics_out: Path, plots_out: Path) -> None:
-    """Write test.json, classes.json and intervals.json, the two plots as CSV and PNG, and print a table.
+    """Write the metrics of the classifier and of the best constant prediction, intervals, curves; print a table.
 
     Raises BadInput when the predictions are damaged, hold no test patch or are not probabilities.
     """
@@ -48,15 +48,16 @@ def evaluate(file: Path, options: EvaluateOptions, seed: int, metrics_out: Path,
     limits = intervals(labels, predicted, scores, options.resamples, seed) if len(labels) > 1 else {}
     classes = metrics.by_class(labels, predicted, scores)
 
-    _write_json(metrics_out / "test.json", {
-        "n": len(labels), "threshold": threshold, **model,
-        "constant": {**prior, "labels": int(constant.labels.sum()), "chosen_on": chosen_on},
+    size = {"n": len(labels), "threshold": threshold}
+    _write_json(metrics_out / "test.json", {**model, **size})
+    _write_json(metrics_out / "constant.json", {
+        **prior, "n": len(labels), "labels": int(constant.labels.sum()), "chosen_on": chosen_on,
     })  # fmt: skip
-    _write_json(metrics_out / "classes.json", classes)
-    _write_json(metrics_out / "intervals.json", {
-        "n": len(labels), "level": LEVEL, "resamples": options.resamples,
-        **{name: limits.get(name) for name in model},
-    })  # fmt: skip
+    _write_json(metrics_out / "classes.json", {name: values["f2"] for name, values in classes.items()})
+    _write_json(metrics_out / "intervals.json", [
+        {"metric": name, "value": value, "low": low, "high": high, "constant": prior[name], "level": LEVEL}
+        for name, value in model.items() for low, high in [limits.get(name, (None, None))]
+    ])  # fmt: skip
     _plot(labels, scores, classes, constant, threshold, plots_out)
     _print_table(model, limits, prior, f"{patches_in_words(len(labels))}, threshold {threshold:g}")
 
@@ -98,7 +99,7 @@ def _say_what_is_missing(labels: metrics.Binary) -> None:
         )
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
+def _write_json(path: Path, values: dict[str, Any] | list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(_rounded(values), indent=2, allow_nan=False) + "\n")
@@ -108,7 +109,7 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, list):
         return [_rounded(item) for item in value]
     return round(value, 6) if isinstance(value, float) else value
 
