@@ -26,7 +26,7 @@ LOWER_IS_BETTER = {"hamming_loss", "one_error"}
 
 
 def evaluate(file: Path, options: EvaluateOptions, seed: int, metrics_out: Path, plots_out: Path) -> None:
-    """Write the metrics of the classifier and of the best constant prediction, intervals, curves; print a table.
+    """Write the metrics of the classifier and of the best constant prediction, intervals, curves; print them.
 
     Raises BadInput when the predictions are damaged, hold no test patch or are not probabilities.
     """
