@@ -117,3 +117,13 @@ def test_params_are_read_by_stages_only() -> None:
 def test_every_upscaler_has_a_section() -> None:
     folders = {file.parent.name for file in (SOURCE / "srscene/sr").glob("*/__init__.py")}
     assert folders == set(PARAMS["upscalers"])
+
+
+def test_every_override_of_the_paper_names_a_parameter() -> None:
+    for line in (ROOT / "paper.overrides").read_text().splitlines():
+        flag, override = line.split()
+        assert flag == "-S"
+        value: object = PARAMS
+        for key in override.split("=")[0].split("."):
+            assert isinstance(value, dict)
+            value = value[key]
