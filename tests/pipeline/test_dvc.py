@@ -76,5 +76,5 @@ def test_an_experiment_changes_sr_and_backbone(repo: Repo) -> None:
 
 
 def test_a_wrong_name_is_refused(repo: Repo) -> None:
-    assert "upscalers.typo" in repo.dvc("exp", "run", "-S", "sr=typo", ok=False)
+    assert "sr/typo" in repo.dvc("exp", "run", "-S", "sr=typo", ok=False)
     repo.run("git", "checkout", "-q", ".")

@@ -15,7 +15,8 @@ TINY_CHECKPOINT = Path(__file__).parents[1] / "sr/seesr/tiny_checkpoint.py"
 def test_seesr_runs_from_its_weights_to_its_explanation(repo: Repo, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     repo.run(sys.executable, str(TINY_CHECKPOINT), str(folder))
-    repo.set(sr="seesr", upscalers={"seesr": {"weights": str(folder), "steps": 1, "precision": "fp32"}})
+    quick = {"steps": 1, "precision": "fp32", "process_size": 480, "tile": 16, "tile_overlap": 0}
+    repo.set(sr="seesr", upscalers={"seesr": {"weights": str(folder), **quick}})
     assert repo.repro() == {"weights", "upscale", "assess", "train", "predict", "evaluate", "explain"}
     upscaling = json.loads((repo.folder / "metrics/upscaling.json").read_text())
     assert (upscaling["sr"], upscaling["scale"]) == ("seesr", 4)
