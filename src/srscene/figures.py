@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-DPI = 120
+DPI = 110
 BLUE, ORANGE, GREY = "#2f6690", "#d1751f", "#8a8f98"
 """What was measured; what it is compared with; the rest. The colour-blind can tell them apart."""
 

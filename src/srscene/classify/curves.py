@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from matplotlib.ticker import MaxNLocator
+
 from srscene import figures
 from srscene.classify.checkpoint import History
 
@@ -15,13 +17,15 @@ def draw(history: History, path: Path) -> None:
         1, 2 if scored else 1, figsize=(8 if scored else 4, 2.8), squeeze=False
     )
     losses = axes[0, 0]
-    losses.plot(
-        [e.epoch for e in epochs], [e.train_loss for e in epochs], "o-", ms=3, c=figures.GREY, label="train"
-    )
-    losses.plot(
-        [e.epoch for e in validated], [e.val_loss for e in validated], "o-", ms=3, c=figures.BLUE, label="val"
-    )
-    losses.set(title="Binary cross-entropy", xlabel="epoch", ylim=(0, None))
+    for rows, attribute, colour in (
+        (epochs, "train_loss", figures.GREY),
+        (validated, "val_loss", figures.BLUE),
+    ):
+        if rows:
+            values = [getattr(epoch, attribute) for epoch in rows]
+            losses.plot([e.epoch for e in rows], values, "o-", ms=3, c=colour, label=attribute.split("_")[0])
+    losses.set(title="Binary cross-entropy", xlabel="epoch")
+    losses.set_ylim(bottom=0, top=1.1 * max(max(e.train_loss, e.val_loss or 0) for e in epochs))
     losses.legend()
     if scored:
         score = axes[0, 1]
@@ -35,5 +39,6 @@ def draw(history: History, path: Path) -> None:
         score.legend()
     for ax in axes[0]:
         ax.grid(axis="y")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set_xlim(0.5, len(epochs) + 0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figures.save(figure, path)

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from srscene.console import BadInput
@@ -41,7 +42,14 @@ def build(state: State, file: Path) -> MSRResNet:
 
 
 def new(features: int, blocks: int) -> MSRResNet:
-    """Return an untrained ×4 network. Its last layer is zero, so that it starts as bilinear interpolation."""
+    """Return an untrained ×4 network that starts as bilinear interpolation, its last layer being zero.
+
+    BasicSR starts every convolution at a tenth of Kaiming's scale. That calms the residual blocks, but over
+    the plain layers around them it leaves so little signal that a fit of a few hundred steps learns nothing.
+    """
     network = MSRResNet(num_feat=features, num_block=blocks, upscale=4)
+    with torch.no_grad():
+        for layer in (network.conv_first, network.upconv1, network.upconv2, network.conv_hr):
+            layer.weight.mul_(10)
     nn.init.zeros_(network.conv_last.weight)
     return network
