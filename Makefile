@@ -28,7 +28,7 @@ test: $(READY) ## lint, type-check and run the whole test suite
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadfile
 
 lint: $(READY) ## format the code and mend what ruff can
 	ruff format .

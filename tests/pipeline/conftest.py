@@ -1,10 +1,10 @@
-"""One repository for all tests of the pipeline."""
+"""One repository for all tests of a file."""
 
 import pytest
 from repository import Repo, make_repo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """A repository in which the whole pipeline ran once, with `sr: none` and ResNet-18."""
     repo = make_repo(tmp_path_factory.mktemp("repo") / "srscene")

@@ -1,15 +1,16 @@
-"""What DVC reruns, restores, compares and shares: real runs, since `--dry` misreports what follows a change.
+"""What DVC reruns, restores and compares: real runs, since `--dry` misreports what follows a change.
 
 The tests build on each other's cache, so they share one repository and run in this order.
 """
 
 import json
+import sys
+from pathlib import Path
 
-import pytest
 import yaml
 from repository import Repo, executed
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+TINY_CHECKPOINT = Path(__file__).parents[1] / "sr/seesr/tiny_checkpoint.py"
 
 AFTER_SR = {"weights", "upscale", "assess", "train", "predict", "evaluate", "explain"}
 AFTER_BACKBONE = {"train", "predict", "evaluate", "explain"}
@@ -78,3 +79,21 @@ def test_an_experiment_changes_sr_and_backbone(repo: Repo) -> None:
 def test_a_wrong_name_is_refused(repo: Repo) -> None:
     assert "sr/typo" in repo.dvc("exp", "run", "-S", "sr=typo", ok=False)
     repo.run("git", "checkout", "-q", ".")
+
+
+def test_flipping_to_seesr_runs_it_to_its_explanation(repo: Repo, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    repo.run(sys.executable, str(TINY_CHECKPOINT), str(folder))
+    quick = {"steps": 1, "precision": "fp32", "process_size": 480, "tile": 16, "tile_overlap": 0}
+    repo.set(sr="seesr", upscalers={"seesr": {"weights": str(folder), **quick}})
+    assert repo.repro() == AFTER_SR
+    upscaling = json.loads((repo.folder / "metrics/upscaling.json").read_text())
+    assert (upscaling["sr"], upscaling["scale"]) == ("seesr", 4)
+    repo.run("git", "checkout", "-q", ".")
+    assert repo.repro() == set()
+
+
+def test_a_forced_run_gives_an_identical_lock(repo: Repo) -> None:
+    before = (repo.folder / "dvc.lock").read_bytes()
+    assert len(repo.repro("-f")) == 10
+    assert (repo.folder / "dvc.lock").read_bytes() == before

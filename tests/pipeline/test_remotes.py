@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from repository import Repo
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 KEY, SECRET = "researcher", "correct-horse-battery"
 
 
