@@ -1,6 +1,5 @@
 """How every figure is drawn and saved: one look, and the same bytes on every run."""
 
-import io
 import os
 from pathlib import Path
 
@@ -10,7 +9,6 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from PIL import Image
 
 DPI = 120
 BLUE, ORANGE, GREY = "#2f6690", "#d1751f", "#8a8f98"
@@ -39,21 +37,10 @@ def short_label(label: str) -> str:
     return label.split(",")[0].split(" and ")[0]
 
 
-def save(figure: Figure, path: Path, colours: int | None = None) -> None:
-    """Write `figure` as PNG, cut to its content, and close it; no version, date or host is stored in it.
-
-    A figure full of photographs fits into git with 256 `colours`, chosen for it and dithered.
-    """
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
-    content = png.getvalue()
-    if colours:
-        png = io.BytesIO()
-        image = Image.open(io.BytesIO(content)).convert("RGB")
-        image.quantize(palette=image.quantize(colours), dither=Image.Dither.FLOYDSTEINBERG).save(png, "PNG")
-        content = png.getvalue()
+def save(figure: Figure, path: Path, dpi: int = DPI) -> None:
+    """Write `figure` as PNG, cut to its content, and close it; no version, date or host is stored in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
+    figure.savefig(temporary, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
     os.replace(temporary, path)

@@ -45,7 +45,7 @@ def draw(patches: PatchStore, upscaled: PatchStore, path: Path) -> None:
             ax.set_axis_off()
     if patches.has_reference:
         figure.supxlabel("PSNR and SSIM: the whole patch against its reference", fontsize=7)
-    figures.save(figure, path, colours=256)
+    figures.save(figure, path)
 
 
 def richest(image: Image, side: int) -> tuple[int, int]:
