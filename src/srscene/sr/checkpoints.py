@@ -33,7 +33,7 @@ def find(weights: str, official: Mapping[str, Remote], *others: str) -> tuple[Pa
     """
     if weights in official:
         remote = official[weights]
-        path = fetch(remote, root() / "checkpoints")
+        path, sha256 = fetch(remote, root() / "checkpoints")
         card = {"source": weights, "url": remote.urls[0], "licence": remote.licence}
     else:
         path = root() / weights
@@ -42,8 +42,9 @@ def find(weights: str, official: Mapping[str, Remote], *others: str) -> tuple[Pa
             known = " | ".join([*others, *official])
             hint = f"; choose {known} or the path of a file" if known else ""
             raise BadInput(f"params.yaml: weights: {weights!r}: no such file{hint}")
-    with path.open("rb") as stream:
-        return path, card | {"file": path.name, "sha256": file_digest(stream, "sha256").hexdigest()}
+        with path.open("rb") as stream:
+            sha256 = file_digest(stream, "sha256").hexdigest()
+    return path, card | {"file": path.name, "sha256": sha256}
 
 
 def read(path: Path) -> State:
