@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tiny_checkpoint
 
-from srscene.sr.seesr import weights
+from srscene.sr.seesr import conversion
 
 
 @pytest.fixture(scope="session")
@@ -18,12 +18,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def converted(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("converted")
-    weights.convert(checkpoint, False, folder)
+    conversion.convert(checkpoint, False, folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def converted_turbo(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("converted-turbo")
-    weights.convert(checkpoint, True, folder)
+    conversion.convert(checkpoint, True, folder)
     return folder

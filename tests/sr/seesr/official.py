@@ -43,7 +43,9 @@ def network(name: str) -> nn.Module:
         "vae": (networks.vae, str),
     }[name]
     empty = build(config(f"{name}_config"))
-    return loading.fill(empty, loading.match(empty, weights(name), DATA / name, official), CPU, torch.float32)
+    return loading.fill(
+        empty, loading.match(loading.shapes(empty), weights(name), DATA / name, official), CPU, torch.float32
+    )
 
 
 def picture(pixels: torch.Tensor) -> torch.Tensor:

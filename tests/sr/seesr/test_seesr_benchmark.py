@@ -7,7 +7,7 @@ import torch
 from official import CPU, config, weights
 
 from benchmarks import seesr
-from srscene.sr.seesr import SeeSROptions, tagger
+from srscene.sr.seesr import SeeSROptions, ram
 from srscene.sr.seesr.models import NETWORKS
 from srscene.sr.seesr.restorer import Restorer
 
@@ -28,7 +28,7 @@ def test_real_sizes(name: str, parameters: int) -> None:
 
 
 def test_random_networks_restore() -> None:
-    geometry = tagger.read_geometry(weights("ram_base"), Path("ram"))
+    geometry = ram.read_geometry(weights("ram_base"), Path("ram"))
     configs = {name: config(f"{name}_config") for name in ("unet", "controlnet", "vae")}
     configs["text_encoder"] = {
         "hidden_size": configs["unet"]["cross_attention_dim"],

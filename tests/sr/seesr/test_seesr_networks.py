@@ -9,18 +9,10 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from official import config, network, recorded
 from torch import nn
 
+from benchmarks.seesr import STABLE_DIFFUSION
 from srscene.sr.seesr import networks
 
 TOLERANCE = 1e-4
-
-STABLE_DIFFUSION_2: dict[str, Any] = {
-    "attention_head_dim": [5, 10, 20, 20],
-    "block_out_channels": [320, 640, 1280, 1280],
-    "cross_attention_dim": 1024,
-    "layers_per_block": 2,
-    "use_linear_projection": True,
-    "use_image_cross_attention": True,
-}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +81,7 @@ def test_full_size(
     build: Any, stock: Any, tensors: int, parameters: int, image_tensors: int, image_parameters: int
 ) -> None:
     """Without memory: the sizes of the official checkpoint, and every official name exactly once."""
-    full = build({"_class_name": stock.__name__, **STABLE_DIFFUSION_2})
+    full = build({"_class_name": stock.__name__, **STABLE_DIFFUSION})
     shapes = {networks.official_name(name): tensor for name, tensor in full.state_dict().items()}
     assert all(tensor.is_meta for tensor in shapes.values())
     assert len(shapes) == len(full.state_dict()) == tensors
@@ -101,7 +93,7 @@ def test_full_size(
     assert image == set(_image_names(decoder=stock is UNet2DConditionModel))
 
     with torch.device("meta"):
-        original = stock(**{k: v for k, v in STABLE_DIFFUSION_2.items() if k != networks.FLAG})
+        original = stock(**{k: v for k, v in STABLE_DIFFUSION.items() if k != networks.FLAG})
     assert set(shapes) - image == set(original.state_dict())
 
 

@@ -1,5 +1,6 @@
 """The whole upscaler on tiny networks: sizes, parameters, and the same bytes however patches are batched."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def test_same_bytes_in_groups_of_one_size(tiny: Restorer, models: Models) -> Non
     assert torch.equal(torch.cat(apart), together)
     singly = tiny(PATCHES, NAMES)
     assert (singly.int() - together.int()).abs().float().mean() < 0.5
+
+    sizes = set()
+    seen = models.unet.register_forward_pre_hook(lambda unet, inputs: sizes.add(len(inputs[0])))
+    grouped(PATCHES, NAMES)
+    seen.remove()
+    assert sizes == {4}  # two patches, each with and without its prompt
 
 
 def test_noise_depends_on_name_and_seed(tiny: Restorer, models: Models) -> None:
@@ -106,6 +113,14 @@ def test_bf16(converted: Path, tiny: Restorer) -> None:
     half = restorer(load(converted, CPU, torch.bfloat16))
     difference = half(PATCHES[:1], NAMES[:1]).float() - tiny(PATCHES[:1], NAMES[:1]).float()
     assert difference.abs().mean() < 16
+
+
+def test_compiled(tiny: Restorer, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both networks are captured whole; generating code for them takes minutes, so they run as they are."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    compiled = restorer(models, compile=True)
+    assert torch.equal(compiled(PATCHES[:1], NAMES[:1]), tiny(PATCHES[:1], NAMES[:1]))
+    torch.compiler.reset()
 
 
 def test_tags_are_read(tiny: Restorer) -> None:

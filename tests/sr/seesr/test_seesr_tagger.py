@@ -1,4 +1,4 @@
-"""RAM and DAPE: tokens, logits and tags as the official code's, and the merging of DAPE's updates."""
+"""RAM and DAPE: tokens, logits and tags as the official code's."""
 
 import hashlib
 from importlib.resources import files
@@ -9,20 +9,20 @@ import torch
 from official import CPU, DATA, config, picture, recorded, weights
 from safetensors.torch import load_file
 
-from srscene.console import BadInput
-from srscene.sr.seesr import loading, tagger
+from srscene.sr.seesr import loading, ram, tagger
 
 TOLERANCE = 1e-4
-FILE = Path("DAPE.pth")
+FILE = Path("ram.pth")
 
 
 def tiny_tagger(dape: bool) -> tagger.Tagger:
-    tensors = weights("ram_base")
-    if dape:
-        tensors = tagger.merge_dape(tensors, weights("dape"), FILE)
-    network = tagger.build(tagger.read_geometry(tensors, FILE))
-    matched = loading.match(network, tensors, FILE, tagger.official_name, tagger.unused)
-    return loading.fill(network, matched, CPU, torch.float32)
+    geometry, tensors = ram.combine(weights("ram_base"), weights("dape"), FILE, FILE)
+    network = tagger.build(geometry)
+    if not dape:
+        tensors = loading.match(
+            loading.shapes(network), weights("ram_base"), FILE, ram.official_name, ram.unused
+        )
+    return loading.fill(network, tensors, CPU, torch.float32)
 
 
 @pytest.mark.parametrize("variant", ["dape", "ram_only"])
@@ -63,37 +63,7 @@ def test_full_size() -> None:
     }
     assert count["swin"] == 195_198_516  # timm's swin_large_patch4_window12_384
     assert sum(parameter.numel() for parameter in network.parameters()) == 212_117_045
-    names = {tagger.official_name(name) for name in network.state_dict()}
+    names = {ram.official_name(name) for name in network.state_dict()}
     assert "visual_encoder.layers.0.downsample.reduction.weight" in names
     assert "visual_encoder.layers.3.blocks.1.attn.relative_position_bias_table" in names
     assert "tagging_head.encoder.layer.1.crossattention.output.LayerNorm.bias" in names
-
-
-def test_updates_of_query_and_value_alone() -> None:
-    ram, dape = weights("ram_base"), weights("dape")
-    merged = tagger.merge_dape(ram, dape, FILE)
-    module = "visual_encoder.layers.0.blocks.0.attn.qkv"
-    query, key, value = (merged[f"{module}.weight"] - ram[f"{module}.weight"].float()).chunk(3)
-    assert query.abs().max() > 0
-    assert key.abs().max() == 0
-    assert value.abs().max() > 0
-
-
-def test_trained_tag_encoder_is_refused() -> None:
-    dape = weights("dape")
-    name = next(name for name in dape if name.startswith("tag_encoder.") and name.endswith("lora_B"))
-    dape[name] = torch.ones_like(dape[name])
-    with pytest.raises(BadInput, match=r"DAPE\.pth.*tag_encoder.*not zero"):
-        tagger.merge_dape(weights("ram_base"), dape, FILE)
-
-
-def test_other_files_are_refused() -> None:
-    with pytest.raises(BadInput, match=r"DAPE\.pth.*unexpected tensor 'fc\.bias'"):
-        tagger.merge_dape(weights("ram_base"), {"fc.bias": torch.zeros(1)}, FILE)
-    with pytest.raises(BadInput, match=r"no tensor .*ram_swin_large_14m\.pth"):
-        tagger.read_geometry({"fc.bias": torch.zeros(1)}, FILE)
-    wide = weights("dape")
-    name = "visual_encoder.layers.0.blocks.0.attn.qkv.lora_A"
-    wide[name] = torch.cat([wide[name], wide[name]], dim=1)
-    with pytest.raises(BadInput, match=r"attn\.qkv' has shape \(36, 24\), RAM's is \(36, 12\)"):
-        tagger.merge_dape(weights("ram_base"), wide, FILE)

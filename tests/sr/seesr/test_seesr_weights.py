@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from srscene.console import BadInput
-from srscene.sr.seesr import sources, weights
+from srscene.sr.seesr import conversion, sources, weights
 
 UNET = f"{sources.UNET}/{sources.WEIGHTS}"
 Tensors = dict[str, torch.Tensor]
@@ -44,8 +44,8 @@ def test_turbo_takes_image_attentions_from_seesr_and_the_rest_from_sd_turbo(
 ) -> None:
     turbo = copy / "sd-turbo" / "unet" / sources.WEIGHTS
     save_file({name: tensor + 1 for name, tensor in load_file(turbo).items()}, turbo)
-    weights.convert(copy, True, tmp_path / "out")
-    stored = weights.part(load_file(tmp_path / "out" / "weights.safetensors"), "unet")
+    conversion.convert(copy, True, tmp_path / "out")
+    stored = conversion.part(load_file(tmp_path / "out" / "weights.safetensors"), "unet")
     official = load_file(copy / UNET)
     assert torch.equal(stored["conv_in.bias"], official["conv_in.bias"] + 1)
     ours = "down_blocks.0.attentions.0.image.norm.bias"
@@ -57,7 +57,7 @@ def test_missing_files_are_listed(copy: Path, tmp_path: Path) -> None:
     (copy / UNET).unlink()
     with pytest.raises(BadInput) as error:
         weights.prepare(str(copy), False, tmp_path / "out")
-    assert f"{copy}: {UNET}, DAPE.pth not found" in str(error.value)
+    assert f"{copy}: {UNET} (4.5 GB), DAPE.pth (7 MB) not found" in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -83,14 +83,37 @@ def test_another_file_under_an_official_name_is_refused(
         weights.prepare("official", False, tmp_path / "out")
 
 
-def test_hashes_are_pinned_when_first_used(tmp_path: Path) -> None:
-    pins = tmp_path / "sha256.json"
-    weights.pin({"unet": "aa"}, pins)
-    weights.pin({"unet": "aa", "controlnet": "bb"}, pins)
-    assert json.loads(pins.read_text()) == {"controlnet": "bb", "unet": "aa"}
-    with pytest.raises(BadInput, match=r"unet: its sha256 is cc, expected aa"):
-        weights.pin({"unet": "cc"}, pins)
-    assert json.loads(pins.read_text())["unet"] == "aa"
+@pytest.fixture
+def official(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny files where the official ones would lie, as if no hash and no size were published."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(sources, "SHA256", {})
+    monkeypatch.setattr(sources, "BYTES", {})
+    return Path(shutil.copytree(checkpoint, tmp_path / "checkpoints" / "seesr"))
+
+
+def test_unknown_hashes_are_pinned_when_first_used(official: Path, tmp_path: Path) -> None:
+    card = weights.prepare("official", False, tmp_path / "out")
+    pins = json.loads((official / weights.PINS).read_text())
+    assert pins == {path: file["sha256"] for path, file in card["files"].items()}
+    assert card["files"]["DAPE.pth"]["bytes"] == (official / "DAPE.pth").stat().st_size
+    assert weights.prepare("official", False, tmp_path / "again") == card
+
+    with (official / sources.RAM).open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(BadInput, match=r"ram_swin_large_14m\.pth: its sha256 is .* as first used"):
+        weights.prepare("official", False, tmp_path / "out")
+    assert json.loads((official / weights.PINS).read_text()) == pins
+
+
+def test_a_damaged_file_is_not_pinned(official: Path, tmp_path: Path) -> None:
+    file = official / UNET
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInput, match=r"no readable checkpoint"):
+        weights.prepare("official", False, tmp_path / "out")
+    file.write_bytes(whole)
+    weights.prepare("official", False, tmp_path / "out")
 
 
 def _drop(tensors: Tensors) -> Tensors:
@@ -120,7 +143,7 @@ def test_wrong_tensors_are_named(
     file = copy / network / sources.WEIGHTS
     save_file(spoil(load_file(file)), file)
     with pytest.raises(BadInput) as error:
-        weights.convert(copy, False, tmp_path / "out")
+        conversion.convert(copy, False, tmp_path / "out")
     assert str(error.value).startswith(f"{file}: {finding}")
     assert "\n" not in str(error.value)
 
@@ -131,7 +154,55 @@ def test_unet_of_plain_stable_diffusion_is_refused(copy: Path, tmp_path: Path) -
     del config["use_image_cross_attention"]
     file.write_text(json.dumps(config))
     with pytest.raises(BadInput, match=r"config\.json: .*use_image_cross_attention"):
-        weights.convert(copy, False, tmp_path / "out")
+        conversion.convert(copy, False, tmp_path / "out")
+
+
+def _edit(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "finding"),
+    [
+        (
+            f"{sources.UNET}/config.json",
+            {"down_block_types": ["Nope"] * 4},
+            "no network can be built from it",
+        ),
+        (f"{sources.UNET}/config.json", {"block_out_channels": [16, 16]}, "no network can be built from it"),
+        (
+            f"{sources.BASE}/text_encoder/config.json",
+            {"hidden_act": "nope"},
+            "no network can be built from it",
+        ),
+        (f"{sources.BASE}/{sources.SCHEDULER}", {"prediction_type": "v_prediction"}, "expected epsilon"),
+    ],
+)
+def test_settings_that_fit_no_network_are_refused(
+    copy: Path, tmp_path: Path, path: str, changes: dict[str, object], finding: str
+) -> None:
+    _edit(copy / path, **changes)
+    with pytest.raises(BadInput, match=finding) as error:
+        conversion.convert(copy, False, tmp_path / "out")
+    assert str(error.value).startswith(f"{copy / path}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_tokenizer_is_refused(copy: Path, tmp_path: Path) -> None:
+    folder = copy / sources.BASE / "tokenizer"
+    (folder / "vocab.json").write_text("garbage")
+    with pytest.raises(BadInput, match=r"tokenizer: no tokenizer can be made from it"):
+        conversion.convert(copy, False, tmp_path / "out")
+
+
+@pytest.mark.parametrize("network", [sources.UNET, "sd-turbo/unet"])
+def test_turbo_names_the_file_that_lacks_a_tensor(copy: Path, tmp_path: Path, network: str) -> None:
+    file = copy / network / sources.WEIGHTS
+    lacking = "conv_in.bias" if "turbo" in network else "down_blocks.0.image_attentions.0.norm.bias"
+    save_file({name: tensor for name, tensor in load_file(file).items() if name != lacking}, file)
+    with pytest.raises(BadInput) as error:
+        conversion.convert(copy, True, tmp_path / "out")
+    assert str(error.value).startswith(f"{file}: no tensor '{lacking}'")
 
 
 @pytest.mark.parametrize("path", [UNET, "ram_swin_large_14m.pth", "DAPE.pth"])
@@ -139,20 +210,20 @@ def test_cut_files_are_refused(copy: Path, tmp_path: Path, path: str) -> None:
     file = copy / path
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(BadInput) as error:
-        weights.convert(copy, False, tmp_path / "out")
+        conversion.convert(copy, False, tmp_path / "out")
     assert str(error.value).startswith(f"{file}: ")
     assert "\n" not in str(error.value)
 
 
 def test_ram_as_it_was_saved_in_training(copy: Path, tmp_path: Path) -> None:
     """The tagging head under its old name, the optimizer beside the weights, modules that nobody needs."""
-    weights.convert(copy, False, tmp_path / "first")
+    conversion.convert(copy, False, tmp_path / "first")
     file = copy / "ram_swin_large_14m.pth"
     tensors = torch.load(file, weights_only=True)["model"]
     old = {name.replace("tagging_head", "vision_multi"): tensor for name, tensor in tensors.items()}
     extra = {"temp": torch.zeros(1), "visual_encoder.layers.0.blocks.1.attn_mask": torch.zeros(2, 2)}
     torch.save({"model": old | extra, "optimizer": {"state": {0: torch.zeros(3)}}, "epoch": 4}, file)
-    weights.convert(copy, False, tmp_path / "second")
+    conversion.convert(copy, False, tmp_path / "second")
     first, second = (tmp_path / name / "weights.safetensors" for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
 
@@ -162,4 +233,4 @@ def test_checkpoint_with_other_tags_is_refused(copy: Path, tmp_path: Path) -> No
     tensors = torch.load(file, weights_only=True)["model"]
     torch.save({"model": tensors | {"label_embed": torch.zeros(37, 512)}}, file)
     with pytest.raises(BadInput, match=r"'label_embed' has 37 tags, expected 4585"):
-        weights.convert(copy, False, tmp_path / "out")
+        conversion.convert(copy, False, tmp_path / "out")

@@ -1,8 +1,8 @@
-"""Matches the tensors of a checkpoint with a network, strictly.
+"""Matches the tensors of a checkpoint with those that are expected, strictly.
 
-A network's tensors carry our names; `official` gives the name of each in the official file. Every tensor of
-the network must be in the file with the right shape, and every tensor of the file must be used or known as
-unused: otherwise BadInput names the file, the tensor and both shapes.
+What is expected carries our names; `official` gives the name of each in the official file. Every tensor must
+be in the file with the right shape, and every tensor of the file must be used or known as unused: otherwise
+BadInput names the file, the tensor and both shapes.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,38 +15,43 @@ from torch import nn
 from srscene.console import BadInput
 
 Tensors = dict[str, torch.Tensor]
+Shapes = Mapping[str, torch.Size]
 Network = TypeVar("Network", bound=nn.Module)
 ADVICE = "is this the right file?"
 
 
+def shapes(network: nn.Module) -> Shapes:
+    """Return the shape of each tensor that the network wants from a file."""
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
+
+
 def match(
-    network: nn.Module,
+    expected: Shapes,
     tensors: Mapping[str, torch.Tensor],
     file: Path,
     official: Callable[[str], str] = str,
     unused: Callable[[str], bool] = lambda name: False,
 ) -> Tensors:
-    """Return the file's tensors under the network's names.
+    """Return the file's tensors under the expected names.
 
     Raises BadInput for a missing tensor, a wrong shape, or a tensor that is neither needed nor `unused`.
     """
     matched: Tensors = {}
     needed = set()
-    for name, parameter in network.state_dict().items():
+    for name, shape in expected.items():
         source = official(name)
         needed.add(source)
         if source not in tensors:
-            raise BadInput(f"{file}: no tensor {source!r}, expected of shape {_shape(parameter)}; {ADVICE}")
+            raise BadInput(f"{file}: no tensor {source!r}, expected of shape {_text(shape)}; {ADVICE}")
         tensor = tensors[source]
-        if tensor.shape != parameter.shape:
-            shapes = f"has shape {_shape(tensor)}, expected {_shape(parameter)}"
-            raise BadInput(f"{file}: tensor {source!r} {shapes}; {ADVICE}")
+        if tensor.shape != shape:
+            found = f"has shape {_text(tensor.shape)}, expected {_text(shape)}"
+            raise BadInput(f"{file}: tensor {source!r} {found}; {ADVICE}")
         matched[name] = tensor
     for source, tensor in tensors.items():
         if source not in needed and not unused(source):
-            raise BadInput(
-                f"{file}: unexpected tensor {source!r} of shape {_shape(tensor)}, expected none; {ADVICE}"
-            )
+            found = f"of shape {_text(tensor.shape)}"
+            raise BadInput(f"{file}: unexpected tensor {source!r} {found}, expected none; {ADVICE}")
     return matched
 
 
@@ -61,5 +66,5 @@ def fill(network: Network, tensors: Tensors, device: torch.device, dtype: torch.
     return network.to(device).requires_grad_(False).eval()
 
 
-def _shape(tensor: torch.Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "scalar"
+def _text(shape: torch.Size) -> str:
+    return "×".join(map(str, shape)) or "scalar"

@@ -1,7 +1,7 @@
 """The five networks, the tokenizer and the scheduler's settings, as `models/upscaler/` holds them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ from transformers import CLIPTokenizer
 
 from srscene.sr import checkpoints
 from srscene.sr.seesr import loading, networks, tagger
-from srscene.sr.seesr.weights import CONFIGS, TOKENIZER, part
+from srscene.sr.seesr.conversion import CONFIGS, TOKENIZER, part
 
-Config = Mapping[str, Any]
-NETWORKS: dict[str, Callable[[Config], nn.Module]] = {
+NETWORKS: dict[str, Callable[[networks.Config], nn.Module]] = {
     "unet": networks.unet,
     "controlnet": networks.controlnet,
     "vae": networks.vae,
@@ -34,26 +33,30 @@ class Models:
     text_encoder: Any
     tagger: Any
     tokenizer: Any
-    scheduler: Config
+    scheduler: networks.Config
 
     def __post_init__(self) -> None:
-        """Take ControlNet's view of the condition out of it: it is the same at every step."""
+        """Take ControlNet's view of the condition out of it: it is the same at every step.
+
+        The VAE takes one picture after the other: one keeps a GPU busy, and a batch needs no more memory.
+        """
+        self.vae.enable_slicing()
         self.embedding = self.controlnet.controlnet_cond_embedding
         self.controlnet.controlnet_cond_embedding = nn.Identity()
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Models:
-    """Read what `weights.prepare` wrote; UNet and ControlNet become `dtype`.
+    """Read what `conversion.convert` wrote; UNet and ControlNet become `dtype`.
 
     Raises BadInput where a tensor is missing, unexpected or of another shape.
     """
     file = checkpoints.weights_file(folder)
     configs = json.loads((folder / CONFIGS).read_text())
     tensors = checkpoints.read(file)
-    filled = {}
+    filled: dict[str, Any] = {}
     for name, build in NETWORKS.items():
         network = build(configs[name])
-        matched = loading.match(network, part(tensors, name), file)
+        matched = loading.match(loading.shapes(network), part(tensors, name), file)
         filled[name] = loading.fill(network, matched, device, dtype if name in DENOISERS else torch.float32)
     tokenizer = CLIPTokenizer.from_pretrained(folder / TOKENIZER)
     return Models(**filled, tokenizer=tokenizer, scheduler=configs["scheduler"])

@@ -19,8 +19,8 @@ class SeeSROptions(UpscalerOptions):
     """official, or a folder laid out like preset/models of the official repository."""
     turbo: bool = False
     """Denoise with sd-turbo's UNet, into which SeeSR's image attentions are put."""
-    steps: Annotated[int, Field(gt=0, le=1000)] | Auto = "auto"
-    """Denoising steps; auto: 50, or 2 with turbo."""
+    steps: Annotated[int, Field(gt=0, le=500)] | Auto = "auto"
+    """Denoising steps; auto: 50, or 2 with turbo. More than 500 would not start where the noise is."""
     guidance: Annotated[float, Field(ge=0)] | Auto = "auto"
     """Weight of the prompt against the negative prompt, 1 or less: off; auto: 5.5, or 1 with turbo."""
     conditioning_scale: float = Field(1.0, ge=0)

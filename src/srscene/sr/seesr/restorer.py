@@ -25,7 +25,7 @@ class Restorer:
     """SeeSR, loaded. Call it with (N, H, W, 3) uint8 RGB and N names; it returns (N, 4H, 4W, 3) uint8.
 
     UNet and ControlNet, 98 % of the work at 50 steps, run in the type of their weights; tagger, text encoder,
-    VAE and latents stay in fp32.
+    VAE and latents stay in fp32 (on a GPU cuDNN's convolutions multiply it as TF32, PyTorch's default).
 
     A patch's noise depends on its name and `options.seed` alone. Kernels round differently for another
     batch size, so patches are restored in groups of one size, the last filled up with copies: one patch on
@@ -77,14 +77,9 @@ class Restorer:
         start = pipeline.start(
             self.models.vae, self.scheduler, condition, generators, self.options.start_point
         )
+        guidance = self.options.resolved_guidance
         *_, latents = pipeline.denoise(
-            self.unet,
-            self.controlnet,
-            self.scheduler,
-            start,
-            conditions,
-            self.options.resolved_guidance,
-            generators,
+            self.unet, self.controlnet, self.scheduler, start, conditions, guidance, generators
         )
         pictures = pipeline.to_uint8(pipeline.decode(self.models.vae, latents))
         fixed = colour.fix(pictures, source, self.options.colour_fix)
@@ -125,6 +120,10 @@ class Restorer:
 
 
 def make_scheduler(name: Scheduler, config: Mapping[str, Any]) -> Any:
-    """Return a scheduler from scheduler_config.json, whatever class that names, as the official code does."""
-    spacing = config.get("timestep_spacing", "leading")  # DDPM's default, which the official pictures follow
+    """Return a scheduler from scheduler_config.json, whatever class that names, as the official code does.
+
+    DDPM's timesteps are the official ones: they start below START_TIMESTEP, the noise of the start. With the
+    few steps that the others are for, that would matter: theirs start at it.
+    """
+    spacing = config.get("timestep_spacing", "leading") if name == "ddpm" else "trailing"
     return SCHEDULERS[name].from_config({**config, "timestep_spacing": spacing})

@@ -1,6 +1,7 @@
 """The official files: their places in preset/models of github.com/cswry/SeeSR, and where each comes from.
 
 The hashes of UNet, ControlNet and small text files are not published: they are pinned when first used.
+So are those of the scheduler's settings: 2-base's file and 2.1-base's say the same in other words.
 SeeSR was trained on Stable Diffusion 2-base, whose own page is gone; its text encoder, VAE and scheduler
 are those of 2.1-base, as the authors' demo takes them. sd-turbo replaces that folder for the turbo variant.
 """
@@ -33,9 +34,23 @@ SHA256 = {
     ),
     f"{BASE}/tokenizer/vocab.json": "e089ad92",
     f"{BASE}/tokenizer/merges.txt": "9fd691f7",
-    f"{BASE}/{SCHEDULER}": "11ac5627d7df0fa344b875c4b5722b1767a8a2aa1684c2cf8b4d614300127234",
 }
 """What is known of the SHA-256, from third parties' records that agree; of some, the first digits."""
+BYTES = {f"{BASE}/vae/{WEIGHTS}": 334_643_276}
+"""The sizes that are known exactly."""
+ABOUT = {
+    f"{UNET}/{WEIGHTS}": "4.5 GB",  # the number of parameters, in fp32
+    f"{CONTROLNET}/{WEIGHTS}": "2.0 GB",  # likewise
+    RAM: "5.6 GB",
+    DAPE: "7 MB",
+    f"{BASE}/text_encoder/{TEXT_WEIGHTS}": "1.4 GB",
+    f"{BASE}/vae/{WEIGHTS}": "0.3 GB",
+}
+
+
+def with_size(path: str) -> str:
+    """Return a file's path and about how large it is, where that is worth telling."""
+    return f"{path} ({ABOUT[path]})" if path in ABOUT else path
 
 
 def base(turbo: bool) -> str:
@@ -53,7 +68,7 @@ def needed(turbo: bool) -> dict[str, Remote]:
         SCHEDULER,
         *([f"unet/{WEIGHTS}"] if turbo else []),
     ]
-    remotes = {path: _seesr(path, f"{APACHE}; derived from {OPENRAIL}") for path in unet + controlnet}
+    remotes = {path: _seesr(path, f"{APACHE} (derived from {OPENRAIL})") for path in unet + controlnet}
     remotes[DAPE] = _seesr(DAPE, APACHE)
     remotes[RAM] = _ram()
     for path in stable_diffusion:
@@ -80,7 +95,7 @@ def _stable_diffusion(path: str, turbo: bool) -> Remote:
 
 
 def _remote(path: str, urls: list[str], licence: str, page: str) -> Remote:
-    return Remote(path, SHA256.get(path, ""), tuple(urls), licence, page)
+    return Remote(path, SHA256.get(path, ""), tuple(urls), licence, page, BYTES.get(path))
 
 
 def _url(repository: str, path: str, commit: str = "main") -> str:

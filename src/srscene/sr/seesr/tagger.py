@@ -5,10 +5,8 @@ super-resolution: 212 M of 469 M parameters. The backbone is timm's. Sources: ra
 bert.py and swin_transformer_lora.py of github.com/cswry/SeeSR.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -17,14 +15,11 @@ from accelerate import init_empty_weights
 from timm.models.swin_transformer import SwinTransformer
 from torch import nn
 
-from srscene.console import BadInput
-from srscene.sr.seesr.loading import Tensors
+from srscene.sr.seesr.attention import IMAGE_TOKEN_WIDTH
 
 SIZE = 384  # pixels; with patches of 4 and windows of 12 the last stage is one window
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-TOKEN_WIDTH = 512
 HEADS = 4  # of the tagging head's attention
-LORA_SCALE = 1 / 8  # alpha 1, rank 8
 
 
 class Tagged(NamedTuple):
@@ -57,7 +52,7 @@ def official_vocabulary() -> Vocabulary:
 
 
 class Geometry(NamedTuple):
-    """Sizes of a tagger; the official checkpoint has no config file, so they are read off its shapes."""
+    """Sizes of a tagger; the official checkpoint has no config file, so `ram` reads them off its shapes."""
 
     swin_width: int
     swin_depths: tuple[int, ...]
@@ -81,9 +76,9 @@ class Tagger(nn.Module):
             num_heads=geometry.swin_heads,
             num_classes=0,
         )
-        self.image_proj = nn.Linear(self.swin.num_features, TOKEN_WIDTH)
-        self.label_embed = nn.Parameter(torch.empty(geometry.tags, TOKEN_WIDTH))
-        self.wordvec_proj = nn.Linear(TOKEN_WIDTH, geometry.head_width)
+        self.image_proj = nn.Linear(self.swin.num_features, IMAGE_TOKEN_WIDTH)
+        self.label_embed = nn.Parameter(torch.empty(geometry.tags, IMAGE_TOKEN_WIDTH))
+        self.wordvec_proj = nn.Linear(IMAGE_TOKEN_WIDTH, geometry.head_width)
         self.layers = nn.ModuleList(
             TaggingLayer(geometry.head_width, geometry.head_hidden) for _ in range(geometry.head_layers)
         )
@@ -108,8 +103,8 @@ class TaggingLayer(nn.Module):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.query = nn.Linear(width, width)
-        self.key = nn.Linear(TOKEN_WIDTH, width)
-        self.value = nn.Linear(TOKEN_WIDTH, width)
+        self.key = nn.Linear(IMAGE_TOKEN_WIDTH, width)
+        self.value = nn.Linear(IMAGE_TOKEN_WIDTH, width)
         self.attended = nn.Linear(width, width)
         self.attended_norm = nn.LayerNorm(width, eps=1e-12)
         self.widen = nn.Linear(width, hidden)
@@ -140,114 +135,3 @@ def build(geometry: Geometry) -> Tagger:
     """Return a tagger without memory for its weights."""
     with init_empty_weights(include_buffers=False):
         return Tagger(geometry)
-
-
-def read_geometry(tensors: Mapping[str, torch.Tensor], file: Path) -> Geometry:
-    """Return the sizes of the network in an official RAM checkpoint; raises BadInput if it is none."""
-    blocks = r"visual_encoder\.layers\.(\d+)\.blocks\.(\d+)\.attn\.relative_position_bias_table"
-    found = [(int(m[1]), tensors[name].shape[1]) for name in tensors if (m := re.fullmatch(blocks, name))]
-    stages = sorted({stage for stage, _ in found})
-    layers = {name.split(".")[3] for name in tensors if name.startswith("tagging_head.encoder.layer.")}
-    try:
-        head_hidden, head_width = tensors["tagging_head.encoder.layer.0.intermediate.dense.weight"].shape
-        return Geometry(
-            swin_width=tensors["visual_encoder.patch_embed.proj.weight"].shape[0],
-            swin_depths=tuple(sum(stage == other for other, _ in found) for stage in stages),
-            swin_heads=tuple(dict(found)[stage] for stage in stages),
-            tags=len(tensors["label_embed"]),
-            head_width=head_width,
-            head_hidden=head_hidden,
-            head_layers=len(layers),
-        )
-    except KeyError as error:
-        raise BadInput(
-            f"{file}: no tensor {error}, expected RAM's weights (ram_swin_large_14m.pth)"
-        ) from None
-
-
-MODULES = ("visual_encoder.", "image_proj.", "label_embed", "wordvec_proj.", "tagging_head.", "fc.")
-HEAD_NAMES = {
-    "query": "crossattention.self.query",
-    "key": "crossattention.self.key",
-    "value": "crossattention.self.value",
-    "attended": "crossattention.output.dense",
-    "attended_norm": "crossattention.output.LayerNorm",
-    "widen": "intermediate.dense",
-    "narrow": "output.dense",
-    "norm": "output.LayerNorm",
-}
-
-
-def official_name(name: str) -> str:
-    """Return the key of a tagger's tensor in an official RAM checkpoint."""
-    if layer := re.fullmatch(r"layers\.(\d+)\.(\w+)\.(\w+)", name):
-        return f"tagging_head.encoder.layer.{layer[1]}.{HEAD_NAMES[layer[2]]}.{layer[3]}"
-    if merge := re.fullmatch(
-        r"swin\.layers\.(\d+)\.downsample\.(.+)", name
-    ):  # timm: before a stage, RAM: after
-        return f"visual_encoder.layers.{int(merge[1]) - 1}.downsample.{merge[2]}"
-    return re.sub(r"^swin\.", "visual_encoder.", name)
-
-
-def unused(name: str) -> bool:
-    """Tell whether super-resolution has no use for this tensor of a RAM checkpoint.
-
-    That is all outside the modules above (`tag_encoder`, `text_decoder`), and what Swin computes itself.
-    """
-    return not name.startswith(MODULES) or name.endswith(("relative_position_index", "attn_mask"))
-
-
-def with_current_names(ram: Tensors) -> Tensors:
-    """Rename RAM's tensors as the official loader does: the tagging head was once called `vision_multi`."""
-    return {name.replace("vision_multi", "tagging_head"): tensor for name, tensor in ram.items()}
-
-
-def merge_dape(ram: Tensors, dape: Tensors, file: Path) -> Tensors:
-    """Return RAM's tensors with DAPE's low-rank updates added, in fp32. `file` is DAPE's, for messages.
-
-    Swin's fused qkv gets updates of query and value, the tagging head those of query and key.
-    """
-    _refuse_shared_update(dape, file)
-    merged = {name: tensor for name, tensor in ram.items() if not unused(name)}
-    for name in sorted(dape):
-        module, _, part = name.rpartition(".")
-        if (
-            part not in ("lora_A", "lora_B")
-            or f"{module}.lora_A" not in dape
-            or f"{module}.lora_B" not in dape
-        ):
-            raise BadInput(
-                f"{file}: unexpected tensor {name!r}; expected pairs of lora_A and lora_B: is it DAPE.pth?"
-            )
-        if part == "lora_A" and not unused(name):
-            merged[f"{module}.weight"] = _updated(merged, dape, module, file)
-    return merged
-
-
-def _updated(ram: Tensors, dape: Tensors, module: str, file: Path) -> torch.Tensor:
-    weight = ram.get(f"{module}.weight")
-    a, b = dape[f"{module}.lora_A"].float(), dape[f"{module}.lora_B"].float()
-    if module.endswith(".attn.qkv"):
-        (query_a, value_a), (query_b, value_b) = a.chunk(2), b.chunk(2)
-        query = query_b @ query_a
-        update = torch.cat([query, torch.zeros_like(query), value_b @ value_a])
-    else:
-        update = b @ a
-    if weight is None or weight.shape != update.shape:
-        expected = "no such weight in RAM" if weight is None else f"RAM's is {tuple(weight.shape)}"
-        raise BadInput(f"{file}: update of {module!r} has shape {tuple(update.shape)}, {expected}; {_PAIR}")
-    return weight.float() + update * LORA_SCALE
-
-
-_PAIR = "expected DAPE.pth for ram_swin_large_14m.pth"
-
-
-def _refuse_shared_update(dape: Tensors, file: Path) -> None:
-    """Refuse a trained `tag_encoder`; in the published file its lora_B are zero.
-
-    Its first layers share their weights with the tagging head, so that the official code would add their
-    updates there too.
-    """
-    for name, tensor in dape.items():
-        if name.startswith("tag_encoder.") and name.endswith("lora_B") and bool(tensor.any()):
-            raise BadInput(f"{file}: {name!r} is not zero, expected an untrained tag_encoder as in DAPE.pth")

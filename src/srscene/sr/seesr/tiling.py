@@ -21,6 +21,7 @@ class Tiling:
             self.boxes = [(slice(0, height), slice(0, width))]
             return
         size = min(size, height, width)
+        overlap = min(overlap, size // 2)  # of a long, narrow scene, whose tiles are smaller
         self.boxes = [
             (slice(top, top + size), slice(left, left + size))
             for top in _starts(height, size, overlap)
