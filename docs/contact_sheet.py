@@ -11,6 +11,7 @@ from PIL import Image
 
 from srscene import figures, params
 from srscene.console import run_stage
+from srscene.labels import decode, encode
 from srscene.raw.synthetic import Options, sample, to_8_bits
 
 ROWS, COLUMNS = 4, 6
@@ -18,14 +19,14 @@ DPI = 100
 
 
 def main() -> None:
-    options, seed = params.read("datasets.synthetic", Options), params.read("seed", int)
+    options = params.read("datasets.synthetic", Options)
     figure, axes = plt.subplots(ROWS, COLUMNS, figsize=(13, 10), layout="constrained")
     for index, ax in enumerate(axes.flat):
-        patch = sample(options, seed, index)
+        patch = sample(options, options.seed, index)
         image = Image.fromarray(to_8_bits(patch.truth, options.reflectance_max))
         ax.imshow(image.resize((200, 200), Image.Resampling.BOX))
         ax.set_axis_off()
-        names = " · ".join(figures.short_label(name) for name in patch.labels)
+        names = " · ".join(map(figures.short_label, decode(encode(patch.labels))))
         ax.set_title(textwrap.fill(names, 42), fontsize=6.5, loc="left", pad=2)
     figure.savefig(Path(__file__).with_suffix(".jpg"), dpi=DPI, pil_kwargs={"quality": 90})
 

@@ -13,7 +13,7 @@ from srscene.evaluate.run import evaluate
 
 def main() -> None:
     options = params.read("evaluate", EvaluateOptions)
-    seed = params.read("seed", int)
+    seed = params.read("seed", params.Seed)
     evaluate(Path("data/predictions.h5"), options, seed, Path("metrics"), Path("plots"))
 
 

@@ -8,9 +8,8 @@ from srscene.raw.synthetic import Options, make
 
 
 def main() -> None:
-    splits = make(
-        params.read("datasets.synthetic", Options), params.read("seed", int), Path("data/raw/synthetic")
-    )
+    options = params.read("datasets.synthetic", Options)
+    splits = make(options, options.seed, Path("data/raw/synthetic"))
     say("synthetic patches: " + ", ".join(f"{len(names)} {split}" for split, names in splits.items()))
 
 

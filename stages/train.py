@@ -14,7 +14,7 @@ def main() -> None:
         PatchStore("data/upscaled"),
         params.read("backbone", str),
         params.read("classifier", ClassifierOptions),
-        params.read("seed", int),
+        params.read("seed", params.Seed),
         out=Path("models/classifier"),
         plots=Path("plots"),
     )

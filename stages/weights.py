@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from srscene.console import run_stage, say
-from srscene.params import read
+from srscene.params import Seed, read
 from srscene.sr.upscaler import find
 from srscene.store import PatchStore
 
@@ -20,7 +20,7 @@ def main() -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
 
-    card = upscaler.prepare(options, PatchStore("data/patches"), read("seed", int), temporary)
+    card = upscaler.prepare(options, PatchStore("data/patches"), read("seed", Seed), temporary)
     (temporary / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
     shutil.rmtree(OUT, ignore_errors=True)
     os.replace(temporary, OUT)

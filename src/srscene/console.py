@@ -14,11 +14,14 @@ class BadInput(Exception):
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; bad input ends it with status 1 and one line, without a traceback."""
+    """Run a stage's `main`; bad input or Ctrl-C ends it with one line, without a traceback."""
     try:
         main()
     except BadInput as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from the shards, epochs and downloads that are there")
+        sys.exit(130)
 
 
 def say(message: str) -> None:

@@ -8,15 +8,16 @@ change to the code of every other stage.
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from srscene.console import BadInput
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
+Seed = Annotated[int, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -40,7 +41,8 @@ def read(key: str, kind: type[T], file: Path = FILE) -> T:
 
 
 def _explain(path: str, problem: Any) -> str:
-    where = ".".join([path, *map(str, problem["loc"])])
+    keys = [str(part) for part in problem["loc"] if re.fullmatch(r"\w+", str(part))]  # not pydantic's own
+    where = ".".join([path, *keys])
     found = problem["input"]
     hint = ""
     if isinstance(found, str) and re.fullmatch(r"\d+e-?\d+", found):

@@ -8,13 +8,13 @@ from srscene import figures
 from srscene.classify.checkpoint import History
 
 
-def draw(history: History, path: Path) -> None:
+def draw(history: History, title: str, path: Path) -> None:
     """Write `path` as PNG; the score is left out where no epoch was validated."""
     epochs = history.epochs
     validated = [epoch for epoch in epochs if epoch.val_loss is not None]
     scored = [epoch for epoch in epochs if epoch.val_macro_ap is not None]
     figure, axes = figures.plt.subplots(
-        1, 2 if scored else 1, figsize=(8 if scored else 4, 2.8), squeeze=False
+        1, 2 if scored else 1, figsize=(8 if scored else 4, 3), squeeze=False, layout="constrained"
     )
     losses = axes[0, 0]
     for rows, attribute, colour in (
@@ -41,4 +41,5 @@ def draw(history: History, path: Path) -> None:
         ax.grid(axis="y")
         ax.set_xlim(0.5, len(epochs) + 0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     figures.save(figure, path)

@@ -55,7 +55,7 @@ def train(
     history = Training(store, model, card, options, seed, runtime, work).run()
     if runtime.is_main_process:
         history.write(plots / "training.csv")
-        draw(history, plots / "training.png")
+        draw(history, f"{name}, sr: {store.attributes.get('sr')}", plots / "training.png")
         _publish(card, history, work, out)
     runtime.wait_for_everyone()
 

@@ -1,4 +1,4 @@
-"""The two figures of `evaluate`."""
+"""The two figures of `evaluate`. `what` names the variant and the patches."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from srscene.evaluate.curve import Curve
 
 
 def draw_classes(
-    classes: dict[str, dict[str, Any]], constant_f2: dict[str, float], patches: int, path: Path
+    classes: dict[str, dict[str, Any]], constant_f2: dict[str, float], what: str, path: Path
 ) -> None:
     """Draw F2 of each class as a bar, the constant predictor's as a tick, its positive patches beside it."""
     figure, axes = plt.subplots(figsize=(6.4, 5.2))
@@ -35,12 +35,12 @@ def draw_classes(
     axes.grid(axis="x")
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], names[::-1], loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=2)
-    axes.set_title(f"F2 of each class, {patches_in_words(patches)}")
+    axes.set_title(f"F2 of each class: {what}")
     figures.save(figure, path)
 
 
 def draw_precision_recall(
-    micro: Curve, by_class: dict[str, Curve], constant: Curve, threshold: float, patches: int, path: Path
+    micro: Curve, by_class: dict[str, Curve], constant: Curve, threshold: float, what: str, path: Path
 ) -> None:
     """Draw the micro-averaged curve over those of the classes, the constant predictor's and lines of F1."""
     figure, axes = plt.subplots(figsize=(5.2, 5.0))
@@ -62,7 +62,7 @@ def draw_precision_recall(
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", aspect="equal")
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], names[::-1], loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
-    axes.set_title(f"Precision and recall, {patches_in_words(patches)}")
+    axes.set_title(f"Precision and recall: {what}")
     figures.save(figure, path)
 
 
@@ -71,7 +71,3 @@ def _iso_f1(axes: Axes) -> None:
         recall = np.linspace(f1 / (2 - f1), 1, 100)
         axes.plot(recall, f1 * recall / (2 * recall - f1), ":", color="#b4b8be", linewidth=0.8)
         axes.text(1.01, f1 / (2 - f1), f"F1 = {f1}", fontsize=7, va="center", color=figures.GREY)
-
-
-def patches_in_words(count: int) -> str:
-    return f"{count:,} test patch{'' if count == 1 else 'es'}"

@@ -16,7 +16,7 @@ from srscene.evaluate import metrics
 from srscene.evaluate.bootstrap import LEVEL, intervals
 from srscene.evaluate.curve import Curve, curve
 from srscene.evaluate.options import EvaluateOptions
-from srscene.evaluate.plots import draw_classes, draw_precision_recall, patches_in_words
+from srscene.evaluate.plots import draw_classes, draw_precision_recall
 from srscene.evaluate.predictors import Constant, best_constant, best_threshold
 from srscene.figures import short_label
 from srscene.labels import CLASSES
@@ -30,7 +30,7 @@ def evaluate(file: Path, options: EvaluateOptions, seed: int, metrics_out: Path,
 
     Raises BadInput when the predictions are damaged, hold no test patch or are not probabilities.
     """
-    splits, _ = predictions.read(file)
+    splits, attributes = predictions.read(file)
     test, val = _checked(splits["test"], file, "test"), _checked(splits["val"], file, "val")
     if not test.names:
         raise BadInput(
@@ -58,8 +58,9 @@ def evaluate(file: Path, options: EvaluateOptions, seed: int, metrics_out: Path,
         {"metric": name, "value": value, "low": low, "high": high, "constant": prior[name], "level": LEVEL}
         for name, value in model.items() for low, high in [limits.get(name, (None, None))]
     ])  # fmt: skip
-    _plot(labels, scores, classes, constant, threshold, plots_out)
-    _print_table(model, limits, prior, f"{patches_in_words(len(labels))}, threshold {threshold:g}")
+    what = _in_words(attributes, len(labels))
+    _plot(labels, scores, classes, constant, threshold, what, plots_out)
+    _print_table(model, limits, prior, f"{what}, threshold {threshold:g}")
 
 
 def _checked(split: Predictions, file: Path, name: str) -> Predictions:
@@ -99,6 +100,11 @@ def _say_what_is_missing(labels: metrics.Binary) -> None:
         )
 
 
+def _in_words(attributes: dict[str, Any], patches: int) -> str:
+    variant = f"{attributes.get('backbone')}, sr: {attributes.get('sr')}"
+    return f"{variant}, {patches:,} test patch{'' if patches == 1 else 'es'}"
+
+
 def _write_json(path: Path, values: dict[str, Any] | list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
@@ -120,6 +126,7 @@ def _plot(
     classes: dict[str, dict[str, Any]],
     constant: Constant,
     threshold: float,
+    what: str,
     folder: Path,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +138,7 @@ def _plot(
     constant_predicted, constant_scores = constant.predict(len(labels))
     constant_f2 = metrics.f2_scores(labels, constant_predicted)
     names = [short_label(name) for name in CLASSES]
-    draw_classes(classes, dict(zip(names, constant_f2, strict=True)), len(labels), folder / "classes.png")
+    draw_classes(classes, dict(zip(names, constant_f2, strict=True)), what, folder / "classes.png")
 
     present = np.flatnonzero(labels.any(0))
     if not len(present):
@@ -142,7 +149,7 @@ def _plot(
     by_class = {names[k]: curve(labels[:, k], scores[:, k]) for k in present}
     rows = [[round(float(value), 6) for value in point] for point in zip(*micro, strict=True)]
     _write_csv(folder / "precision_recall.csv", ["recall", "precision", "threshold"], rows)
-    draw_precision_recall(micro, by_class, prior, threshold, len(labels), folder / "precision_recall.png")
+    draw_precision_recall(micro, by_class, prior, threshold, what, folder / "precision_recall.png")
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:

@@ -31,6 +31,7 @@ from srscene.raw.textures import Field
 class Options(Section):
     """The section `datasets.synthetic`."""
 
+    seed: int = Limit(0, ge=0)
     train: int = Limit(160, ge=1)
     val: int = Limit(40, ge=0)
     test: int = Limit(80, ge=0)
