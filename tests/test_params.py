@@ -1,6 +1,6 @@
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
@@ -22,6 +22,7 @@ classifier: {learning_rate: 1e-3}
 class Hat(params.Section):
     tile: int = Field(ge=1)
     precision: Literal["auto", "fp32"] = "auto"
+    overlap: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
 
 
 class Classifier(params.Section):
@@ -65,6 +66,14 @@ HAT = "upscalers.${sr}"
         ("seed: 3", "seed: text", "seed", Classifier, "found 'text'"),
         ("seed: 3", "seed: 3", "classifier", Classifier, "(YAML reads 1e-3 as text: write 1.0e-3)"),
         ("seed: 3", "seed: 3", "seed.deep", int, "no parameter 'seed.deep'"),
+        ("seed: 3", "seed: -1", "seed", params.Seed, "seed: Input should be greater than or equal to 0"),
+        (
+            "tile: 64",
+            "tile: 64, overlap: -1",
+            HAT,
+            Hat,
+            "upscalers.hat.overlap: Input should be 'auto', found -1",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_file_key_and_finding(file, old, new, key, kind, message):
