@@ -133,8 +133,9 @@ def _shapes(build: Callable[[networks.Config], nn.Module], config: networks.Conf
     try:
         return shapes(build(config))
     except Exception as error:  # whatever diffusers and transformers raise on what they can't use
-        reason = f"{type(error).__name__}: {error}".split("\n")[0][:160]
-        raise BadInput(f"{file}: no network can be built from it ({reason}); download it again") from None
+        raise BadInput(
+            f"{file}: no network can be built from it ({_brief(error)}); download it again"
+        ) from None
 
 
 def _copy_tokenizer(source: Path, out: Path) -> None:
@@ -144,8 +145,13 @@ def _copy_tokenizer(source: Path, out: Path) -> None:
     try:
         CLIPTokenizer.from_pretrained(out)
     except Exception as error:  # of json, tokenizers or transformers
-        reason = f"{type(error).__name__}: {error}".split("\n")[0][:160]
-        raise BadInput(f"{source}: no tokenizer can be made from it ({reason}); download it again") from None
+        raise BadInput(
+            f"{source}: no tokenizer can be made from it ({_brief(error)}); download it again"
+        ) from None
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0][:160]
 
 
 def _read_json(file: Path) -> dict[str, Any]:
