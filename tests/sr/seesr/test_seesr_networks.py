@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import official_run
 import pytest
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
@@ -25,37 +26,15 @@ def controlnet() -> nn.Module:
     return network("controlnet")
 
 
-@pytest.mark.parametrize("case", ["case1", "case2"])
+@pytest.mark.parametrize("case", official_run.CASES)
 @torch.inference_mode()
 def test_outputs_are_the_official_ones(unet: nn.Module, controlnet: nn.Module, case: str) -> None:
+    found = official_run.case({"unet": unet, "controlnet": controlnet}, case)
     data = recorded("unet_controlnet", case)
-    tokens = (data["encoder_hidden_states"], data["image_encoder_hidden_states"])
-    scale = data["conditioning_scale"].item()
-
-    down, middle = controlnet(
-        data["sample"],
-        data["timestep"],
-        tokens,
-        data["controlnet_cond"],
-        conditioning_scale=scale,
-        return_dict=False,
-    )
-    assert len(down) == 12
-    for index, residual in enumerate(down):
-        _assert_close(residual, data[f"out.down_res.{index}"])
-    _assert_close(middle, data["out.mid_res"])
-
-    free = unet(data["sample"], data["timestep"], tokens).sample
-    _assert_close(free, data["out.unet_no_control"])
-    controlled = unet(
-        data["sample"],
-        data["timestep"],
-        tokens,
-        down_block_additional_residuals=down,
-        mid_block_additional_residual=middle,
-    ).sample
-    _assert_close(controlled, data["out.unet"])
-    assert (controlled - free).abs().max() > 100 * TOLERANCE
+    assert {f"out.{name}" for name in found} == {name for name in data if name.startswith("out.")}
+    for name, output in found.items():
+        torch.testing.assert_close(output, data[f"out.{name}"], atol=TOLERANCE, rtol=0)
+    assert (found["unet"] - found["unet_no_control"]).abs().max() > 100 * TOLERANCE
 
 
 @torch.inference_mode()

@@ -135,7 +135,7 @@ def _predict(
     """Return the noise (M, 4, rows, columns) fp32 that UNet and ControlNet see in a tile's latents."""
     if len(conditions.text) == 2 * len(latents):
         latents = _twice(latents)
-    latents = latents.to(conditions.text.dtype).contiguous(memory_format=torch.channels_last)
+    latents = latents.to(conditions.text.dtype)
     tokens = (conditions.text, conditions.image)
     down, middle = controlnet(
         latents, timestep, tokens, embedded, conditioning_scale=conditions.scale, return_dict=False

@@ -11,8 +11,9 @@ import torch
 class Tiling:
     """The tiles of latents of height×width cells: one that covers all if they have at most size² cells.
 
-    boxes: a (rows, columns) slice per tile, row by row; the last of each row and column is flush with the
-    border. weight: (rows, columns) of each of several tiles, for the weighted mean where they overlap.
+    boxes: a (rows, columns) slice per tile, column by column, so that the blend's sums round as officially;
+    the last of each row and column is flush with the border. weight: (rows, columns) fp64 of each of several
+    tiles, for the weighted mean where they overlap.
     """
 
     def __init__(self, height: int, width: int, size: int, overlap: int) -> None:
@@ -24,8 +25,8 @@ class Tiling:
         overlap = min(overlap, size // 2)  # of a long, narrow scene, whose tiles are smaller
         self.boxes = [
             (slice(top, top + size), slice(left, left + size))
-            for top in _starts(height, size, overlap)
             for left in _starts(width, size, overlap)
+            for top in _starts(height, size, overlap)
         ]
         self.weight = _gaussian(size)
 
@@ -54,4 +55,4 @@ def _gaussian(size: int) -> torch.Tensor:
     across, down = (
         torch.exp(-((cells - middle) ** 2) / size**2 / 0.02) * scale for middle in ((size - 1) / 2, size / 2)
     )
-    return torch.outer(down, across).float()
+    return torch.outer(down, across)

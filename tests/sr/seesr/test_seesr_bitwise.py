@@ -1,0 +1,51 @@
+"""With the kernels of the CPU that recorded the official outputs, ours are the same to the last bit.
+
+These are: AVX-512, one thread, and MKL's for Intel CPUs. MKL gives them to no other, unless
+`mkl_serv_intel_cpu_true`, preloaded here, says that the CPU is Intel's.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import official_run
+import pytest
+import torch
+from official import recorded
+from safetensors.torch import load_file
+
+pytestmark = [
+    pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="a CPU without AVX-512"),
+    pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler"),
+]
+INTEL = "int mkl_serv_intel_cpu_true(void) { return 1; }"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    folder = tmp_path_factory.mktemp("bitwise")
+    source, library, outputs = folder / "intel.c", folder / "intel.so", folder / "outputs.safetensors"
+    source.write_text(INTEL)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    subprocess.run(
+        [sys.executable, Path(official_run.__file__), outputs],
+        env={**os.environ, "LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1"},
+        check=True,
+    )
+    return load_file(outputs)
+
+
+RECORDED = [("unet_controlnet", case) for case in official_run.CASES]
+RECORDED += [("pipeline", run) for run in official_run.RUNS]
+
+
+@pytest.mark.parametrize(("recording", "name"), RECORDED)
+def test_outputs_are_the_official_ones_bit_for_bit(
+    found: dict[str, torch.Tensor], recording: str, name: str
+) -> None:
+    expected = {key: tensor for key, tensor in recorded(recording, name).items() if key.startswith("out.")}
+    assert len(expected) >= 6
+    for key, tensor in expected.items():
+        assert torch.equal(found[f"{name}.{key}"], tensor), key
