@@ -15,6 +15,7 @@ import pytest
 import torch
 from sr_data import checkpoint, images, store
 
+from srscene.sr import run
 from srscene.sr.run import upscale_store
 from srscene.sr.upscaler import Upscale, find
 from srscene.store import PatchStore
@@ -72,6 +73,7 @@ def test_attributes_hold_the_weights_hash(tmp_path: Path) -> None:
 
 KILLED = """
 from pathlib import Path
+from srscene.sr import run
 from srscene.sr.run import upscale_store
 from srscene.sr.upscaler import Upscale, find
 from srscene.store import PatchStore
@@ -183,3 +185,9 @@ def test_official_weights_without_a_network(tmp_path: Path) -> None:
     ):
         assert part in done.stderr
     assert not (tmp_path / "models/upscaler").exists()
+
+
+def test_an_upscalers_data_counts_as_its_code() -> None:
+    names = {file.name for file in run._code("seesr")}
+    assert {"run.py", "tagger.py", "ram_tag_list.txt"} <= names
+    assert not any(name.endswith(".pyc") for name in names)

@@ -102,6 +102,7 @@ def _sha256(path: Path) -> str | None:
 
 
 def _code(name: str) -> list[Path]:
-    """The files whose edit may change a pixel: those of the upscaler, and those that all share."""
+    """The files whose edit may change a pixel: all of the upscaler's, and the code that all share."""
     here = Path(__file__).parent
-    return sorted([*here.glob("*.py"), *(here / name).rglob("*.py")])
+    own = (file for file in (here / name).rglob("*") if file.is_file() and file.suffix != ".pyc")
+    return sorted([*here.glob("*.py"), *own])

@@ -17,7 +17,7 @@ from srscene.sr.seesr import colour, pipeline
 from srscene.sr.seesr.restorer import make_scheduler
 from srscene.sr.seesr.tiling import Tiling
 
-CASES = ["case1", "case2"]
+CASES = ["case0", "case1", "case2"]
 RUNS = ["main", "noise_start", "tiled", "nocfg"]
 Networks = dict[str, Any]
 Outputs = dict[str, torch.Tensor]

@@ -1,7 +1,7 @@
-"""With the kernels of the CPU that recorded the official outputs, ours are the same to the last bit.
+"""Run as the official code was when it was recorded, ours returns the same to the last bit.
 
-These are: AVX-512, one thread, and MKL's for Intel CPUs. MKL gives them to no other, unless
-`mkl_serv_intel_cpu_true`, preloaded here, says that the CPU is Intel's.
+That takes the recorder's kernels: AVX-512, one thread, and MKL's for Intel CPUs, which MKL gives to no other
+unless `mkl_serv_intel_cpu_true`, preloaded here, says that the CPU is Intel's. official_run.py does the rest.
 """
 
 import os
@@ -45,7 +45,11 @@ RECORDED += [("pipeline", run) for run in official_run.RUNS]
 def test_outputs_are_the_official_ones_bit_for_bit(
     found: dict[str, torch.Tensor], recording: str, name: str
 ) -> None:
-    expected = {key: tensor for key, tensor in recorded(recording, name).items() if key.startswith("out.")}
-    assert len(expected) >= 6
+    expected = {
+        f"{name}.{key}": tensor
+        for key, tensor in recorded(recording, name).items()
+        if key.startswith("out.") and key != "out.vae_decode_input"  # the last latents, scaled
+    }
+    assert expected.keys() == {key for key in found if key.startswith(f"{name}.")}
     for key, tensor in expected.items():
-        assert torch.equal(found[f"{name}.{key}"], tensor), key
+        assert torch.equal(found[key], tensor), key

@@ -17,6 +17,16 @@ def test_pictures_are_the_official_ones(how: colour.ColourFix) -> None:
     assert torch.equal(found, data[f"{how}_uint8"])
 
 
+def test_adain_takes_the_unbiased_variance() -> None:
+    pictures, source = (
+        torch.tensor(pixels).view(1, 1, 1, 2).repeat(1, 3, 1, 1) for pixels in ([0.500, 0.502], [0.2, 0.6])
+    )
+    away = 0.001 * ((2 * 0.2**2 + 1e-5) / (2 * 0.001**2 + 1e-5)) ** 0.5  # from the source's mean
+    torch.testing.assert_close(
+        colour.adain(pictures, source)[0, 0, 0], torch.tensor([0.4 - away, 0.4 + away]), atol=1e-4, rtol=0
+    )
+
+
 def test_none_changes_nothing() -> None:
     pictures, source = torch.randint(0, 256, (2, 2, 3, 40, 48), dtype=torch.uint8)
     assert torch.equal(colour.fix(pictures, source, "none"), pictures)

@@ -83,6 +83,6 @@ def test_pictures_are_the_official_ones(run: str, colour_fix: Any, monkeypatch: 
 
     expected = data["out.image_uint8" if colour_fix == "none" else f"out.{colour_fix}_uint8"]
     difference = (found.int() - expected.int()).abs()
-    assert difference.max() <= 1  # at the border between two levels: see test_seesr_pipeline.py
+    assert difference.max() <= (2 if colour_fix == "adain" else 1)  # see test_seesr_pipeline.py
     assert (difference > 0).float().mean() < 1e-3
     assert not start

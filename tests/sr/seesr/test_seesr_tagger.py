@@ -36,13 +36,20 @@ def test_tokens_and_tags_are_the_official_ones(variant: str) -> None:
     torch.testing.assert_close(prepared[:, :, :8], shared["ram_input_rows0_8"], atol=1e-5, rtol=0)
     tagged = network(pictures)
     torch.testing.assert_close(tagged.logits, data["logits"], atol=TOLERANCE, rtol=0)
-    if variant == "dape":
-        tokens = network.swin_tokens(prepared)
-        torch.testing.assert_close(tokens, data["swin_tokens"], atol=TOLERANCE, rtol=0)
-        torch.testing.assert_close(tagged.tokens, data["image_embeds"], atol=TOLERANCE, rtol=0)
+    tokens = network.swin_tokens(prepared)
+    torch.testing.assert_close(tokens, data["swin_tokens"], atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(tagged.tokens, data["image_embeds"], atol=TOLERANCE, rtol=0)
 
     vocabulary = tagger.Vocabulary(config("ram_config")["tag_list"], shared["class_threshold"].tolist())
     assert vocabulary.names(tagged.logits) == [config("meta")[f"{variant}_tags"]]
+
+
+def test_a_large_scene_is_not_smoothed_before_the_tagger_sees_it() -> None:
+    stripes = torch.zeros(1, 3, 1152, 1152)
+    stripes[..., 1::3] = 1.0  # of every third column, the one that sampling without antialiasing falls on
+    prepared = tagger.prepare(stripes)
+    white = (1 - torch.tensor(tagger.MEAN)) / torch.tensor(tagger.STD)
+    torch.testing.assert_close(prepared, white.view(1, 3, 1, 1).expand_as(prepared))
 
 
 def test_official_vocabulary() -> None:

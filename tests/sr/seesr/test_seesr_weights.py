@@ -106,6 +106,13 @@ def test_unknown_hashes_are_pinned_when_first_used(official: Path, tmp_path: Pat
     assert json.loads((official / weights.PINS).read_text()) == pins
 
 
+@pytest.mark.parametrize("content", ["", "<<<<<<< HEAD\n{}", "[]"])
+def test_a_damaged_list_of_pins_is_named(official: Path, tmp_path: Path, content: str) -> None:
+    (official / weights.PINS).write_text(content)
+    with pytest.raises(BadInput, match=r"sha256\.json: .*; restore it, or delete it"):
+        weights.prepare("official", False, tmp_path / "out")
+
+
 def test_a_damaged_file_is_not_pinned(official: Path, tmp_path: Path) -> None:
     file = official / UNET
     whole = file.read_bytes()

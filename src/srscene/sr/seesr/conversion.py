@@ -34,8 +34,8 @@ def convert(folder: Path, turbo: bool, out: Path) -> int:
     configs: dict[str, Any] = {
         "unet": _config(folder / sources.UNET, "UNet2DConditionModel"),
         "controlnet": _config(folder / sources.CONTROLNET, "ControlNetModel"),
-        "vae": _read_json(base / "vae" / sources.CONFIG),
-        "text_encoder": _read_json(base / "text_encoder" / sources.CONFIG),
+        "vae": read_json(base / "vae" / sources.CONFIG),
+        "text_encoder": read_json(base / "text_encoder" / sources.CONFIG),
         "scheduler": _scheduler(base / sources.SCHEDULER),
     }
     tensors = {
@@ -109,7 +109,7 @@ def _tagger(folder: Path) -> tuple[dict[str, Any], Tensors]:
 
 def _config(folder: Path, network: str) -> networks.Config:
     file = folder / sources.CONFIG
-    config = _read_json(file)
+    config = read_json(file)
     found = config.get("_class_name"), config.get(networks.FLAG)
     if found != (network, True):
         expected = f"{network} with {networks.FLAG}: true"
@@ -120,7 +120,7 @@ def _config(folder: Path, network: str) -> networks.Config:
 
 
 def _scheduler(file: Path) -> dict[str, Any]:
-    config = _read_json(file)
+    config = read_json(file)
     if (found := config.get("prediction_type", "epsilon")) != "epsilon":  # 2-base's file does not say
         raise BadInput(
             f"{file}: prediction_type is {found}, expected epsilon: SeeSR's UNet predicts the noise"
@@ -154,11 +154,12 @@ def _brief(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".split("\n")[0][:160]
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, advice: str = "download it again") -> dict[str, Any]:
+    """Return the JSON object that a file holds; raises BadInput where there is none."""
     try:
         content = json.loads(file.read_text())
     except (ValueError, OSError) as error:
-        raise BadInput(f"{file}: no JSON ({error}); download it again") from None
+        raise BadInput(f"{file}: no JSON ({error}); {advice}") from None
     if not isinstance(content, dict):
-        raise BadInput(f"{file}: expected a JSON object, found {type(content).__name__}")
+        raise BadInput(f"{file}: found {type(content).__name__}, expected a JSON object; {advice}")
     return content

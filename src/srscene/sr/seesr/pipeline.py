@@ -91,7 +91,10 @@ def add_noise(scheduler: Any, encoded: torch.Tensor, noise: torch.Tensor) -> tor
 
 
 def encode(vae: Any, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """Return a sample of the VAE's posterior, scaled; condition (N, 3, H, W), 0..1."""
+    """Return a sample of the VAE's posterior, scaled; condition (N, 3, H, W), 0..1.
+
+    The VAE sees the picture whole; the official one cuts pictures of more than 1,088 pixels into tiles.
+    """
     posterior = vae.encode(condition * 2 - 1).latent_dist
     return vae.config.scaling_factor * (posterior.mean + posterior.std * noise)
 

@@ -2,8 +2,9 @@
 
 The hashes of UNet, ControlNet and small text files are not published: they are pinned when first used.
 So are those of the scheduler's settings: 2-base's file and 2.1-base's say the same in other words.
-SeeSR was trained on Stable Diffusion 2-base, whose own page is gone; its text encoder, VAE and scheduler
-are those of 2.1-base, as the authors' demo takes them. sd-turbo replaces that folder for the turbo variant.
+SeeSR was trained on Stable Diffusion 2-base, whose own page is reported gone; its text encoder, VAE and
+scheduler are those of 2.1-base, as the authors' demo takes them. sd-turbo replaces that folder for the turbo
+variant.
 """
 
 from srscene.sr.download import Remote

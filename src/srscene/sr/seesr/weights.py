@@ -9,7 +9,7 @@ from srscene.console import BadInput, progress
 from srscene.scratch import root
 from srscene.sr.download import Remote, fetch
 from srscene.sr.seesr import sources
-from srscene.sr.seesr.conversion import convert
+from srscene.sr.seesr.conversion import convert, read_json
 from srscene.sr.upscaler import Card
 
 PINS = "sha256.json"
@@ -81,7 +81,7 @@ def _sha256(file: Path) -> str:
 
 def agreed(hashes: dict[str, str], file: Path) -> dict[str, str]:
     """Return these hashes and those noted in `file`; raises BadInput where the two differ."""
-    pins = json.loads(file.read_text()) if file.exists() else {}
+    pins = read_json(file, "restore it, or delete it to pin the files anew") if file.exists() else {}
     for path, found in hashes.items():
         if pins.setdefault(path, found) != found:
             raise BadInput(
