@@ -22,7 +22,7 @@ def main() -> None:
     options = params.read("datasets.synthetic", Options)
     figure, axes = plt.subplots(ROWS, COLUMNS, figsize=(13, 10), layout="constrained")
     for index, ax in enumerate(axes.flat):
-        patch = sample(options, options.seed, index)
+        patch = sample(options, index)
         image = Image.fromarray(to_8_bits(patch.truth, options.reflectance_max))
         ax.imshow(image.resize((200, 200), Image.Resampling.BOX))
         ax.set_axis_off()

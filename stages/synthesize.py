@@ -8,8 +8,7 @@ from srscene.raw.synthetic import Options, make
 
 
 def main() -> None:
-    options = params.read("datasets.synthetic", Options)
-    splits = make(options, options.seed, Path("data/raw/synthetic"))
+    splits = make(params.read("datasets.synthetic", Options), Path("data/raw/synthetic"))
     say("synthetic patches: " + ", ".join(f"{len(names)} {split}" for split, names in splits.items()))
 
 

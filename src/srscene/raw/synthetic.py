@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field as Limit
 
 from srscene.console import progress
-from srscene.params import Section
+from srscene.params import Section, Seed
 from srscene.raw.bigearthnet_layout import acquisition, write_patch
 from srscene.raw.folder import whole, write_split_lists
 from srscene.raw.render import render
@@ -31,7 +31,7 @@ from srscene.raw.textures import Field
 class Options(Section):
     """The section `datasets.synthetic`."""
 
-    seed: int = Limit(0, ge=0)
+    seed: Seed = 0
     train: int = Limit(160, ge=1)
     val: int = Limit(40, ge=0)
     test: int = Limit(80, ge=0)
@@ -51,9 +51,9 @@ class Sample(NamedTuple):
     labels: list[str]
 
 
-def sample(options: Options, seed: int, index: int) -> Sample:
-    """Return the `index`-th patch of a seed; kinds of landscape take turns, so that each split has all."""
-    rng = np.random.default_rng([seed, index])
+def sample(options: Options, index: int) -> Sample:
+    """Return the `index`-th patch of the seed; kinds of landscape take turns, so that each split has all."""
+    rng = np.random.default_rng([options.seed, index])
     kind = list(KINDS)[index % len(KINDS)]
     scene = lay_out(rng, kind)
     area = shares(scene.cover)
@@ -68,10 +68,10 @@ def to_8_bits(reflectance: Field, reflectance_max: int) -> NDArray[np.uint8]:
     return np.clip(reflectance / reflectance_max * 255, 0, 255).astype(np.uint8)
 
 
-def make(options: Options, seed: int, out: Path, workers: int | None = None) -> dict[str, list[str]]:
+def make(options: Options, out: Path, workers: int | None = None) -> dict[str, list[str]]:
     """Write the data set to `out`: `BigEarthNet-v1.0/`, `reference/<patch>.png`, `{train,val,test}.csv`.
 
-    Returns the patch names by split. The same seed gives the same bytes with any number of `workers`, which
+    Returns the patch names by split. The same options give the same bytes with any number of `workers`, which
     defaults to one a core.
     """
     counts = {"train": options.train, "val": options.val, "test": options.test}
@@ -79,7 +79,7 @@ def make(options: Options, seed: int, out: Path, workers: int | None = None) -> 
     workers = workers or len(os.sched_getaffinity(0))
     with whole(out) as folder:
         (folder / "reference").mkdir()
-        write: Callable[[int], str] = partial(_write, options, seed, folder)
+        write: Callable[[int], str] = partial(_write, options, folder)
         with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
             names = list(progress(pool.map(write, range(total), chunksize=4), "scenes", "patch", total))
         remaining = iter(names)
@@ -88,9 +88,9 @@ def make(options: Options, seed: int, out: Path, workers: int | None = None) -> 
     return splits
 
 
-def _write(options: Options, seed: int, folder: Path, index: int) -> str:
-    made = sample(options, seed, index)
-    seen = acquisition(np.random.default_rng([seed, index, 1]), index)
+def _write(options: Options, folder: Path, index: int) -> str:
+    made = sample(options, index)
+    seen = acquisition(np.random.default_rng([options.seed, index, 1]), index)
     source = "SYNTHETIC_" + made.kind.upper().replace(" ", "-")
     write_patch(folder / "BigEarthNet-v1.0", seen, made.image, made.labels, source)
     reference = to_8_bits(made.truth, options.reflectance_max)

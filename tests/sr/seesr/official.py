@@ -48,6 +48,19 @@ def network(name: str) -> nn.Module:
     )
 
 
+def assert_colours_follow(
+    image: torch.Tensor, fixed: torch.Tensor, data: dict[str, torch.Tensor], how: str
+) -> None:
+    """Pictures (H, W, 3) uint8: where the image is the recorded one, its fixed colours are too, save a level.
+
+    A pixel of the image that is one level off moves the statistics of all. What becomes of itself is for
+    colour.fix to say, which is the official one to the bit: adain may stretch its level to two.
+    """
+    difference = (fixed.int() - data[f"out.{how}_uint8"].int()).abs()
+    assert difference[image == data["out.image_uint8"]].max() <= 1
+    assert difference.float().mean() < 1e-3
+
+
 def picture(pixels: torch.Tensor) -> torch.Tensor:
     """(H, W, 3) -> (1, 3, H, W)"""
     return pixels.permute(2, 0, 1)[None]
