@@ -5,7 +5,6 @@
 
 import pickle
 from collections.abc import Mapping
-from hashlib import file_digest
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -16,7 +15,7 @@ from torch import nn
 
 from srscene.console import BadInput
 from srscene.scratch import root
-from srscene.sr.download import Remote, fetch
+from srscene.sr.download import Remote, fetch, sha256
 from srscene.sr.upscaler import Card
 
 State = dict[str, torch.Tensor]
@@ -33,7 +32,7 @@ def find(weights: str, official: Mapping[str, Remote], *others: str) -> tuple[Pa
     """
     if weights in official:
         remote = official[weights]
-        path, sha256 = fetch(remote, root() / "checkpoints")
+        path, digest = fetch(remote, root() / "checkpoints")
         card = {"source": weights, "url": remote.urls[0], "licence": remote.licence}
     else:
         path = root() / weights
@@ -42,9 +41,8 @@ def find(weights: str, official: Mapping[str, Remote], *others: str) -> tuple[Pa
             known = " | ".join([*others, *official])
             hint = f"; choose {known} or the path of a file" if known else ""
             raise BadInput(f"params.yaml: weights: {weights!r}: no such file{hint}")
-        with path.open("rb") as stream:
-            sha256 = file_digest(stream, "sha256").hexdigest()
-    return path, card | {"file": path.name, "sha256": sha256}
+        digest = sha256(path)
+    return path, card | {"file": path.name, "sha256": digest}
 
 
 def read(path: Path) -> State:

@@ -121,7 +121,7 @@ def _is_whole(part: Path, response: requests.Response, remote: Remote) -> bool:
     length = response.headers.get("Content-Range", "").removeprefix("bytes */")
     if length.isdecimal():
         return int(length) == _size(part)
-    return bool(remote.sha256) and _sha256(part).startswith(remote.sha256)
+    return bool(remote.sha256) and sha256(part).startswith(remote.sha256)
 
 
 def _total(response: requests.Response, done: int, remote: Remote) -> int | None:
@@ -163,7 +163,7 @@ def _store(response: requests.Response, part: Path, total: int | None) -> str:
 
 def _verified(path: Path, remote: Remote) -> str:
     """Return the file's SHA-256; raises _Refused if it or the size is not what `remote` says."""
-    found = _sha256(path)
+    found = sha256(path)
     if not found.startswith(remote.sha256):
         raise _Refused(f"its sha256 is {found}, expected {remote.sha256}")
     if remote.size not in (None, _size(path)):
@@ -171,7 +171,8 @@ def _verified(path: Path, remote: Remote) -> str:
     return found
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the 64 hex digits of a file's SHA-256."""
     with path.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
 

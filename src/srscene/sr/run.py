@@ -5,7 +5,6 @@ ranges of patches and batches do not cross them: the bytes do not depend on wher
 """
 
 from collections.abc import Iterator, Sequence
-from hashlib import file_digest
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +17,7 @@ from srscene.console import progress, say
 from srscene.device import describe, pick_device, pick_precision
 from srscene.scratch import fingerprint, publish, scratch
 from srscene.sr.checkpoints import weights_file
+from srscene.sr.download import sha256
 from srscene.sr.upscaler import Upscale, Upscaler, UpscalerOptions
 from srscene.store import SPLITS, Patch, PatchStore, ShardWriter, Split, shard_path
 
@@ -37,7 +37,8 @@ def upscale_store(
     """
     device = pick_device()
     precision = pick_precision(options.precision, device, upscaler.gpu_precision)
-    attributes = {"sr": name, "precision": precision, "weights": _sha256(weights_file(weights))}
+    file = weights_file(weights)
+    attributes = {"sr": name, "precision": precision, "weights": sha256(file) if file.exists() else None}
     settings = [name, options.model_dump(), precision, describe(device), torch.__version__]
     folder = scratch("upscale", fingerprint(settings, [patches.folder, weights, *_code(name)]))
 
@@ -92,13 +93,6 @@ def _write(
             name, split = patches.names[index], SPLITS[patches.split[index]]
             writer.add(Patch(name, cast(Split, split), patches.labels[index], image))
             yield name
-
-
-def _sha256(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _code(name: str) -> list[Path]:

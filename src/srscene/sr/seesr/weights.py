@@ -2,12 +2,11 @@
 
 import json
 import os
-from hashlib import file_digest
 from pathlib import Path
 
 from srscene.console import BadInput, progress
 from srscene.scratch import root
-from srscene.sr.download import Remote, fetch
+from srscene.sr.download import Remote, fetch, sha256
 from srscene.sr.seesr import sources
 from srscene.sr.seesr.conversion import convert, read_json
 from srscene.sr.upscaler import Card
@@ -71,12 +70,7 @@ def _found(remotes: dict[str, Remote], folder: Path) -> dict[str, str]:
             f"{folder}: {listed} not found; expected a folder laid out like preset/models of "
             f"{sources.SEESR_PAGE}, or weights: official"
         )
-    return {path: _sha256(folder / path) for path in progress(sorted(remotes), "sha256", "file")}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+    return {path: sha256(folder / path) for path in progress(sorted(remotes), "sha256", "file")}
 
 
 def agreed(hashes: dict[str, str], file: Path) -> dict[str, str]:
