@@ -8,7 +8,7 @@ import torch
 from official import assert_colours_follow, config, picture, recorded
 from official_run import RUNS, Networks
 
-from srscene.sr.seesr import colour, pipeline, resize
+from srscene.sr.seesr import SeeSROptions, colour, pipeline, resize
 from srscene.sr.seesr.restorer import make_scheduler
 
 TOLERANCE = 1e-4
@@ -73,6 +73,13 @@ def test_condition_is_the_official_one(run: str) -> None:
     data = recorded("pipeline", run)
     condition = resize.condition(data["lr_uint8"].numpy(), process_size=64)
     assert torch.equal(torch.from_numpy(condition.copy()), data["cond_uint8"])
+
+
+def test_fifty_steps_start_at_981() -> None:
+    scheduler = make_scheduler("ddpm", config("scheduler_config"))
+    scheduler.set_timesteps(SeeSROptions().resolved_steps)
+    assert scheduler.timesteps.tolist() == list(range(981, 0, -20))
+    assert pipeline.START_TIMESTEP == 999
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "dpm++"])

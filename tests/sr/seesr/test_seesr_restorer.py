@@ -1,5 +1,6 @@
 """The whole upscaler on tiny networks: sizes, parameters, and the same bytes however patches are batched."""
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,20 @@ def test_same_bytes_in_groups_of_one_size(tiny: Restorer, models: Models) -> Non
     grouped(PATCHES, NAMES)
     seen.remove()
     assert sizes == {4}  # two patches, each with and without its prompt
+
+
+def test_what_steps_share_is_done_once(models: Models) -> None:
+    """Once a patch: embedding, tagger and prompt; once for all patches: the negative prompt."""
+    names = ("unet", "controlnet", "embedding", "tagger", "text_encoder")
+    calls = Counter[str]()
+    hooks = [
+        getattr(models, name).register_forward_pre_hook(lambda *_, name=name: calls.update([name]))
+        for name in names
+    ]
+    restorer(models, steps=5)(PATCHES, NAMES)
+    for hook in hooks:
+        hook.remove()
+    assert calls == {"unet": 15, "controlnet": 15, "embedding": 3, "tagger": 3, "text_encoder": 4}
 
 
 def test_noise_depends_on_name_and_seed(tiny: Restorer, models: Models) -> None:
