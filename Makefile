@@ -20,9 +20,12 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-repro: $(READY) ## run the pipeline of params.yaml, then show its metrics
+repro: $(READY) ## check params.yaml, run its pipeline, show its metrics
+	@srscene check
 	dvc repro
 	dvc metrics show metrics/test.json metrics/constant.json
+	@git diff --quiet HEAD -- dvc.lock metrics plots || echo "These results differ from the committed ones (other" \
+	  "settings, or a CPU that rounds differently); to compare with yours from now on: git commit -am 'My baseline'"
 
 test: $(READY) ## lint, type-check and run the whole test suite
 	ruff check .

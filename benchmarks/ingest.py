@@ -22,15 +22,16 @@ import rasterio
 import zstandard
 
 from benchmarks.common import Row, compare, peak_memory, rates, show
-from srscene.console import say
+from srscene.core.console import say
 from srscene.ingest.decode import decode
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
-from srscene.ingest.reflectance import BANDS
-from srscene.ingest.sources import find_patches
+from srscene.ingest.sources import FolderPatch, find_patches
 from srscene.ingest.splits import read_splits
+from srscene.raw.layout import BAND_FILES, LABEL_FILE, LISTS, TORCHGEO_LISTS, V1_FOLDER, write_lists
 
-SUFFIXES = [*(f"{band}.tif" for band in BANDS), "labels_metadata.json"]
+SUFFIXES = [*BAND_FILES, LABEL_FILE]
+OPTIONS = IngestOptions(reflectance_max=2000, on_error="stop")
 
 
 def run(quick: bool) -> list[Row]:
@@ -57,25 +58,25 @@ def make_tree(root: Path, count: int, place: Callable[[Path, Path], object]) -> 
     names = [f"S2A_MSIL2A_20170613T101031_{number // 100}_{number % 100}" for number in range(count)]
     for number, name in enumerate(names):
         source = real[number % len(real)]
-        patch = root / "BigEarthNet-v1.0" / name
+        patch = root / V1_FOLDER / name
         patch.mkdir(parents=True)
         for suffix in SUFFIXES:
             place(source / f"{source.name}_{suffix}", patch / f"{name}_{suffix}")
     shutil.rmtree(root / "real")
-    for split, listed in {"train": names, "val": [], "test": []}.items():
-        (root / f"{split}.csv").write_text("".join(f"{name}\n" for name in listed))
-        (root / f"bigearthnet-{split}.csv").write_text("".join(f"{name},-\n" for name in listed))
+    write_lists(root, {"train": names, "val": [], "test": []})
+    for split, file in LISTS.items():
+        (root / TORCHGEO_LISTS[split]).write_text((root / file).read_text().replace("\n", ",-\n"))
     return names
 
 
 def readers(root: Path, names: list[str]) -> dict[str, Callable[[], object]]:
     """Return what reads every patch in one thread: bands to an image in memory, and labels."""
-    tree, listed = root / "BigEarthNet-v1.0", read_splits(root).listed
-    patches = list(find_patches(root, listed))
+    tree, listed = root / V1_FOLDER, read_splits(root).listed
+    patches = [patch for patch in find_patches(root, listed) if isinstance(patch, FolderPatch)]
 
     def with_rasterio() -> None:
         for name in names:
-            bands = [rasterio.open(tree / name / f"{name}_{band}.tif").read(1) for band in BANDS]
+            bands = [rasterio.open(tree / name / f"{name}_{file}").read(1) for file in BAND_FILES]
             np.clip(np.stack(bands, -1) / 2000 * 255, 0, 255).astype(np.uint8)
 
     def raw() -> None:
@@ -109,7 +110,7 @@ def ingestions(root: Path, raw: Path) -> dict[str, Callable[[], object]]:
     gz = pack(raw, root / "gz", ".tar.gz", gzip.open)
     zst = pack(raw, root / "zst", ".tar.zst", zstandard.open)
     return {
-        f"srscene, {name} to store": partial(ingest, source, root / "out", IngestOptions())
+        f"srscene, {name} to store": partial(ingest, source, root / "out", "bigearthnet", OPTIONS)
         for name, source in {"tree": raw, ".tar.gz": gz, ".tar.zst": zst}.items()
     }
 
@@ -117,22 +118,22 @@ def ingestions(root: Path, raw: Path) -> dict[str, Callable[[], object]]:
 def pack(raw: Path, folder: Path, suffix: str, compressed: Callable[[Path, str], Any]) -> Path:
     """Pack the tree into an archive in `folder`, and copy its lists."""
     folder.mkdir()
-    for split in ("train", "val", "test"):
-        shutil.copy(raw / f"{split}.csv", folder)
+    for file in LISTS.values():
+        shutil.copy(raw / file, folder)
     with (
         compressed(folder / f"BigEarthNet{suffix}", "wb") as file,
         tarfile.open(fileobj=file, mode="w|") as tar,
     ):
-        tar.add(raw / "BigEarthNet-v1.0", "BigEarthNet-v1.0")
+        tar.add(raw / V1_FOLDER, V1_FOLDER)
     return folder
 
 
 MEMORY = """
 import sys
 from pathlib import Path
+from benchmarks.ingest import OPTIONS
 from srscene.ingest.ingest import ingest
-from srscene.ingest.options import IngestOptions
-ingest(Path(sys.argv[1]), Path(sys.argv[2]), IngestOptions(), shard_size=256)
+ingest(Path(sys.argv[1]), Path(sys.argv[2]), "bigearthnet", OPTIONS, per_shard=256)
 """
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.common import Row, compare, rates
-from srscene.labels import CLASSES
-from srscene.store import Patch, PatchStore, ShardWriter, shard_path
+from srscene.core.labels import CLASSES
+from srscene.core.shard_writer import ShardWriter
+from srscene.core.store import Patch, PatchStore, shard_path
 
 Images = NDArray[np.uint8]
 BASELINE = "PNG files, PIL"
@@ -44,7 +45,7 @@ def write_png(images: Images, folder: Path) -> list[Path]:
 def write_store(images: Images, folder: Path, per_shard: int = 64) -> PatchStore:
     labels = np.random.default_rng(2).integers(0, 2, (len(images), len(CLASSES))).astype(np.uint8)
     for number, start in enumerate(range(0, len(images), per_shard)):
-        with ShardWriter(shard_path(folder, number), per_shard) as shard:
+        with ShardWriter(shard_path(folder, number)) as shard:
             for index in range(start, min(start + per_shard, len(images))):
                 shard.add(Patch(f"patch_{index:05d}", "train", labels[index], images[index]))
     return PatchStore(folder)

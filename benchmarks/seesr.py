@@ -12,11 +12,12 @@ import torch
 from transformers import CLIPTokenizer
 
 from benchmarks.common import Row
-from srscene.console import say
-from srscene.sr.seesr import SeeSROptions
-from srscene.sr.seesr.loading import fill
-from srscene.sr.seesr.models import DENOISERS, NETWORKS, Models
-from srscene.sr.seesr.restorer import Restorer
+from srscene.core.console import say
+from srscene.core.params import read
+from srscene.sr.seesr.model.loading import fill
+from srscene.sr.seesr.model.models import DENOISERS, NETWORKS, Models
+from srscene.sr.seesr.model.restorer import Restorer
+from srscene.sr.seesr.options import UpscaleOptions
 
 TOPIC = "SeeSR, 120×120 → 480×480, bf16"
 BATCHES = (1, 2, 4, 8, 16, 32)
@@ -78,35 +79,40 @@ def run(quick: bool) -> list[Row]:
     models = random_models(CONFIGS, device, torch.bfloat16)
     rows: list[Row] = []
     seconds: dict[int, float] = {}
+    eager = restorer(models, device, steps=steps)
     for batch in batches:
-        options = SeeSROptions(batch_size=batch, steps=steps)
         try:
-            seconds[batch], memory = measure(Restorer(options, models, device), batch)
+            seconds[batch], memory = measure(eager, batch)
         except torch.cuda.OutOfMemoryError:
             say(f"seesr: a batch of {batch} does not fit")
             break
         rows += _rows(f"{steps} steps, batch {batch}", seconds[batch], seconds[batches[0]], memory, steps)
     for batch in sorted({1, min(seconds, key=seconds.__getitem__)} if seconds else ()):
         torch.compiler.reset()  # or the second size would be compiled for any size
-        options = SeeSROptions(batch_size=batch, steps=steps, compile=True)
-        compiled, memory = measure(Restorer(options, models, device), batch)
+        compiled, memory = measure(restorer(models, device, steps=steps, compile=True), batch)
         case = f"{steps} steps, batch {batch}, torch.compile"
         rows += _rows(case, compiled, seconds[batches[0]], memory, steps)
     return rows
 
 
-def measure(restorer: Restorer, batch: int, rounds: int = 3) -> tuple[float, float]:
+def restorer(models: Models, device: torch.device, **changes: Any) -> Restorer:
+    """Return SeeSR with the options of params.yaml, some of them changed."""
+    options = read("upscalers.seesr.upscale", UpscaleOptions).model_copy(update=changes)
+    return Restorer(options, options.resolved(turbo=False), models, device)
+
+
+def measure(restore: Restorer, batch: int, rounds: int = 3) -> tuple[float, float]:
     """Return the median of `rounds` in seconds a patch, and the peak of GPU memory in GiB."""
-    patches = torch.randint(0, 256, (batch, 120, 120, 3), dtype=torch.uint8, device=restorer.device)
+    patches = torch.randint(0, 256, (batch, 120, 120, 3), dtype=torch.uint8, device=restore.device)
     names = [str(number) for number in range(batch)]
-    restorer(patches, names)
+    restore(patches, names)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     seconds = []
     for _ in range(rounds):
         torch.cuda.synchronize()
         start = time.perf_counter()
-        restorer(patches, names)
+        restore(patches, names)
         torch.cuda.synchronize()
         seconds.append((time.perf_counter() - start) / batch)
     return statistics.median(seconds), torch.cuda.max_memory_allocated() / 2**30

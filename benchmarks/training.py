@@ -1,8 +1,9 @@
-"""Training ResNet-50 on 480×480 images, read and varied as in an epoch: a plain loop, and ours.
+"""Training ResNet-50 on 480×480 images, read and augmented as in an epoch: a plain loop, and ours.
 
 The plain loop is timm + torchvision as their guides write it: fp32, one image at a time through flips,
-ToTensor and Normalize in worker processes. Beside it the same with mixed precision and channels last, which
-is what a careful user adds. Ours is the very code of the train stage, on whole images.
+ToTensor and Normalize in worker processes. Beside it the same with channels last and, where the device
+multiplies bf16 natively, mixed precision, which is what a careful user adds. Ours is the very code of the
+train stage, on whole images.
 """
 
 import tempfile
@@ -23,16 +24,19 @@ from torchvision import transforms
 
 from benchmarks.common import Row, compare, rates
 from benchmarks.reading import textures, write_png, write_store
-from srscene.classify.backbone import Card, create, to_device
+from srscene.classify.artefact import ClassifierCard
+from srscene.classify.backbone import create, to_device
 from srscene.classify.batches import loader, plan_training
+from srscene.classify.inference import start_accelerator
 from srscene.classify.options import ClassifierOptions
-from srscene.classify.predicting import accelerator
-from srscene.classify.training import Training
-from srscene.device import pick_device, pick_precision
-from srscene.labels import CLASSES
-from srscene.store import PatchStore
+from srscene.classify.train import Training
+from srscene.core.device import pick_device, pick_precision
+from srscene.core.labels import CLASSES
+from srscene.core.machine import Machine
+from srscene.core.store import PatchStore
 
 BASELINE = "timm + torchvision, PNG files, fp32"
+CAREFUL = "the same, channels last, bf16 where native"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -46,9 +50,9 @@ def run(quick: bool) -> list[Row]:
         paths = write_png(images, folder / "png")
         store = write_store(images, folder / "store")
         loops = {
-            BASELINE: Loop(*_plain(paths, store.labels, batch_size, mixed=False), steps),
-            "the same, mixed precision": Loop(*_plain(paths, store.labels, batch_size, mixed=True), steps),
-            "srscene": Loop(*_ours(store, batch_size, folder), steps),
+            BASELINE: Loop(*_plain(paths, store.labels, batch_size, careful=False), steps),
+            CAREFUL: Loop(*_plain(paths, store.labels, batch_size, careful=True), steps),
+            "srscene": Loop(*_ours(store, batch_size), steps),
         }
         seconds = compare({**loops}, rounds)
         topic = f"training resnet50, {side}×{side}, batch {batch_size}"
@@ -101,14 +105,15 @@ class PngFolder(Dataset[tuple[Tensor, Tensor]]):
 
 
 def _plain(
-    paths: list[Path], labels: NDArray[np.uint8], batch_size: int, mixed: bool
+    paths: list[Path], labels: NDArray[np.uint8], batch_size: int, careful: bool
 ) -> tuple[Iterable[Any], Callable[[Any], object]]:
     """Return batches without end and the step of the plain loop."""
     device = pick_device()
     gpu = device.type == "cuda"
-    layout = torch.channels_last if mixed else torch.contiguous_format
+    layout = torch.channels_last if careful else torch.contiguous_format
+    mixed = careful and pick_precision("auto", device, on_gpu="bf16") == "bf16"
     model = timm.create_model("resnet50", num_classes=len(CLASSES)).train()
-    model = to_device(model, device) if mixed else model.to(device)
+    model = to_device(model, device) if careful else model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     criterion = torch.nn.BCEWithLogitsLoss()
     reader = DataLoader(
@@ -128,20 +133,21 @@ def _plain(
     return (batch for _ in cycle([None]) for batch in reader), step
 
 
-def _ours(store: PatchStore, batch_size: int, folder: Path) -> tuple[Iterable[Any], Callable[[Any], object]]:
+def _ours(store: PatchStore, batch_size: int) -> tuple[Iterable[Any], Callable[[Any], object]]:
     """Return batches enough for any run and the step of the train stage."""
     device = pick_device()
     precision = pick_precision("auto", device, on_gpu="bf16")
     side = store.image_shape[0]
     options = ClassifierOptions(
-        epochs=1000, batch_size=batch_size, learning_rate=1e-4, weight_decay=0.01, warmup=0, crop=1,
-        validate_every=1000,
+        pretrained=False, epochs=1000, batch_size=batch_size, learning_rate=1e-4, weight_decay=0.01, warmup=0,
+        crop=1, validate_every=1000, precision="auto",
     )  # fmt: skip
-    card = Card("resnet50", CLASSES, side, side, MEAN, STD, False, 1000, 0, None, precision, {})
+    machine = Machine(batch_size="auto", workers="auto")
+    card = ClassifierCard("resnet50", CLASSES, side, side, MEAN, STD, False, 1000, 0, None, precision, {})
     training = Training(
-        store, create("resnet50", side), card, options, 0, accelerator(precision), folder / "scratch"
+        store, create("resnet50", side), card, options, 0, machine, start_accelerator(precision)
     )
     training.model.train()
     plan = plan_training(np.arange(len(store)), batch_size, range(1000), 0)
-    numbered = enumerate(loader(store, plan, device))
+    numbered = enumerate(loader(store, plan, device, machine.readers(device)))
     return numbered, lambda batch: training.step(*batch).item()

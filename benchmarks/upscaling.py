@@ -1,8 +1,9 @@
 """python -m benchmarks.upscaling [--quick]: each network the official way, and as srscene runs it.
 
-The official way is what the test scripts of BasicSR, Real-ESRGAN, HAT do: fp32, eager, one image at a time.
-Both have the same weights (Real-ESRGAN's own, random ones of the published size for the others) and go from
-bytes to bytes. `--quick` takes 48×48 instead of 120×120 pixels.
+The official way is what the test scripts of BasicSR and HAT do: fp32, eager, one image at a time; and for
+Real-ESRGAN its RealESRGANer, one image at a time, in fp16 on a GPU as its script does. Both have the same
+weights (Real-ESRGAN's own, random ones of the published size for the others) and go from bytes to bytes.
+`--quick` takes 48×48 instead of 120×120 pixels.
 """
 
 import sys
@@ -10,85 +11,129 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from benchmarks.common import Row, compare, rates, show
-from srscene.device import pick_device, pick_precision
-from srscene.sr import checkpoints
-from srscene.sr.basicsr_shim import MSRResNet, RRDBNet
-from srscene.sr.hat.network import new as new_hat
+from srscene.core.device import pick_device, pick_precision
+from srscene.sr.common import checkpoints
+from srscene.sr.common.basicsr_shim import MSRResNet, RRDBNet, SRVGGNetCompact
+from srscene.sr.common.upscaler import Upscale, find
+from srscene.sr.hat.model.network import new as new_hat
 from srscene.sr.realesrgan import package
-from srscene.sr.upscaler import Upscale, find
 
-GIGA_MACS = {"srresnet": 36.5, "realesrgan": 258.0, "hat": 415.0}
-"""Multiply-adds, in 10⁹, that a 120×120 patch costs in the published network."""
+from realesrgan.utils import RealESRGANer  # isort: skip # behind the shim that it needs
+
 PEAK_TERAFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
 """NVIDIA's figures for dense bf16 or fp16 on tensor cores."""
+
+Enlarge = Callable[[np.ndarray], np.ndarray]
+"""One image, (H, W, 3) uint8 RGB -> (4H, 4W, 3)."""
+
+
+class Case(NamedTuple):
+    """A published network: upscaler, multiply-adds in 10⁹ for a 120×120 patch, where its weights are."""
+
+    sr: str
+    giga_macs: float
+    network: Callable[[], nn.Module]
+    packaged: str = ""
+    """A key of `package.MODELS`; without one, weights are random."""
+
+
+CASES = {
+    "srresnet": Case("srresnet", 36.5, MSRResNet),
+    "realesrgan": Case("realesrgan", 258.0, partial(RRDBNet, 3, 3), "package"),
+    "realesrgan, fast": Case(
+        "realesrgan", 8.9, partial(SRVGGNetCompact, num_conv=16), "package-animevideov3"
+    ),
+    "hat": Case("hat", 415.0, partial(new_hat, features=180, groups=6, blocks=6, window=16)),
+}
 
 
 def run(quick: bool) -> list[Row]:
     """Measure patches/s of both ways, alternating, and on a GPU that is listed the share of its peak."""
     side, rounds = (48, 1) if quick else (120, 3)
     rows = []
-    for name in GIGA_MACS:
-        rows += measure(name, side, rounds)
+    for name, case in CASES.items():
+        rows += measure(name, case, side, rounds)
     return rows
 
 
-def measure(name: str, side: int, rounds: int) -> list[Row]:
-    device = pick_device()
-    upscaler = find(name)
+def measure(name: str, case: Case, side: int, rounds: int) -> list[Row]:
+    device, upscaler = pick_device(), find(case.sr)
+    on_gpu = device.type == "cuda"
     precision = pick_precision("auto", device, upscaler.gpu_precision)
-    batch = 16 if device.type == "cuda" else 2
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8))
-    network = published(name)
+    batch = upscaler.gpu_batch if on_gpu else upscaler.cpu_batch
+    images = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)
+    network = published(case)
     with tempfile.TemporaryDirectory() as folder:
         checkpoints.save(network.state_dict(), Path(folder))
-        ours = upscaler.load(upscaler.options(), Path(folder), device, precision)
+        ours = upscaler.load(None, Path(folder), device, precision)
+    theirs = real_esrganer(network, device) if case.packaged else as_script(network, device)
+    their_precision = "fp16" if case.packaged and on_gpu else "fp32"
+    official = f"{name}, official: {their_precision}, batches of 1"
+    mine = f"{name}, srscene: {precision}, batches of {batch}"
     cases: dict[str, Callable[[], object]] = {
-        f"{name}, official: fp32, batches of 1": partial(
-            one_by_one, network.eval().to(device), images, device
-        ),
-        f"{name}, srscene: {precision}, batches of {batch}": partial(together, ours, images, device),
+        official: partial(one_by_one, theirs, images),
+        mine: partial(together, ours, images, device),
     }
-    official, mine = cases
     rows = rates("upscaling", "patch", batch, compare(cases, rounds), official)
-    peak = next(
-        (peak for gpu, peak in PEAK_TERAFLOPS.items() if device.type == "cuda" and gpu in gpu_name()), None
-    )
+    peak = next((peak for gpu, peak in PEAK_TERAFLOPS.items() if on_gpu and gpu in gpu_name()), None)
     if peak and side == 120:
-        teraflops = 2 * GIGA_MACS[name] * rows[1].value / 1000
+        teraflops = 2 * case.giga_macs * rows[1].value / 1000
         rows.append(Row("upscaling", f"{mine}, share of the peak", 100 * teraflops / peak, "%"))
     return rows
 
 
-def published(name: str) -> nn.Module:
+def published(case: Case) -> nn.Module:
     """Return the official network of the published size."""
     torch.manual_seed(0)
-    if name == "srresnet":
-        return MSRResNet()
-    if name == "hat":
-        return new_hat(features=180, groups=6, blocks=6, window=16)
-    network = RRDBNet(3, 3)
-    network.load_state_dict(package.read()[0])
+    network = case.network()
+    if case.packaged:
+        network.load_state_dict(package.read(case.packaged)[0])
     return network
 
 
-@torch.inference_mode()
-def one_by_one(network: nn.Module, images: torch.Tensor, device: torch.device) -> list[np.ndarray]:
-    results = []
-    for image in images:
-        output = network(image.to(device).permute(2, 0, 1)[None].contiguous().float() / 255)
-        output = output.squeeze(0).float().clamp_(0, 1).permute(1, 2, 0).cpu()
-        results.append((output.numpy() * 255).round().astype(np.uint8))
-    return results
+def as_script(network: nn.Module, device: torch.device) -> Enlarge:
+    """Return what the test scripts of BasicSR and HAT do with an image."""
+    network = network.eval().to(device)
+
+    @torch.inference_mode()
+    def enlarge(image: np.ndarray) -> np.ndarray:
+        pixels = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].contiguous().float() / 255
+        output = network(pixels).squeeze(0).float().clamp_(0, 1).permute(1, 2, 0).cpu()
+        result: np.ndarray = (output.numpy() * 255).round().astype(np.uint8)
+        return result
+
+    return enlarge
 
 
-def together(upscale: Upscale, images: torch.Tensor, device: torch.device) -> np.ndarray:
-    return upscale(images.to(device), [str(number) for number in range(len(images))]).cpu().numpy()
+def real_esrganer(network: nn.Module, device: torch.device) -> Enlarge:
+    """Return what Real-ESRGAN's script does with an image (which it keeps as BGR)."""
+    with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+        torch.save({"params": network.state_dict()}, file.name)
+        helper = RealESRGANer(
+            4, file.name, model=network, pre_pad=0, half=device.type == "cuda", device=device
+        )
+
+    def enlarge(image: np.ndarray) -> np.ndarray:
+        result: np.ndarray = helper.enhance(image[..., ::-1])[0][..., ::-1]
+        return result
+
+    return enlarge
+
+
+def one_by_one(enlarge: Enlarge, images: np.ndarray) -> list[np.ndarray]:
+    return [enlarge(image) for image in images]
+
+
+def together(upscale: Upscale, images: np.ndarray, device: torch.device) -> np.ndarray:
+    names = [str(number) for number in range(len(images))]
+    return upscale(torch.from_numpy(images).to(device), names).cpu().numpy()
 
 
 def gpu_name() -> str:

@@ -9,24 +9,25 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from srscene import figures, params
-from srscene.console import run_stage
-from srscene.labels import decode, encode
-from srscene.raw.synthetic import Options, sample, to_8_bits
+from srscene.core import params
+from srscene.core.console import run_stage
+from srscene.core.labels import decode, encode, short_label
+from srscene.raw.landscape.options import SyntheticOptions
+from srscene.raw.landscape.synthesize import sample, to_8_bits
 
 ROWS, COLUMNS = 4, 6
 DPI = 100
 
 
 def main() -> None:
-    options = params.read("datasets.synthetic", Options)
+    options = params.read("datasets.synthetic", SyntheticOptions)
     figure, axes = plt.subplots(ROWS, COLUMNS, figsize=(13, 10), layout="constrained")
     for index, ax in enumerate(axes.flat):
         patch = sample(options, index)
         image = Image.fromarray(to_8_bits(patch.truth, options.reflectance_max))
         ax.imshow(image.resize((200, 200), Image.Resampling.BOX))
         ax.set_axis_off()
-        names = " · ".join(map(figures.short_label, decode(encode(patch.labels))))
+        names = " · ".join(map(short_label, decode(encode(patch.labels))))
         ax.set_title(textwrap.fill(names, 42), fontsize=6.5, loc="left", pad=2)
     figure.savefig(Path(__file__).with_suffix(".jpg"), dpi=DPI, pil_kwargs={"quality": 90})
 

@@ -1,20 +1,22 @@
-"""python -m stages.assess: how faithful data/upscaled is to data/patches and, where known, to the truth."""
+"""Measure how faithful the upscaled patches are to the patches and, where it is known, to the truth.
 
-import json
+dvc repro assess
+"""
+
 from pathlib import Path
 
-from srscene.assess.figure import draw
-from srscene.assess.report import assess
-from srscene.console import run_stage
-from srscene.store import PatchStore
+from srscene.assess.report import assess_store
+from srscene.core.console import run_stage
+from srscene.core.store import PatchStore
 
 
 def main() -> None:
-    patches, upscaled = PatchStore("data/patches"), PatchStore("data/upscaled")
-    metrics = Path("metrics/upscaling.json")
-    metrics.parent.mkdir(exist_ok=True)
-    metrics.write_text(json.dumps(assess(patches, upscaled), indent=2, allow_nan=False) + "\n")
-    draw(patches, upscaled, Path("plots/upscaling.png"))
+    assess_store(
+        PatchStore("data/patches"),
+        PatchStore("data/upscaled"),
+        Path("metrics/upscaling.json"),
+        Path("plots/upscaling.png"),
+    )
 
 
 if __name__ == "__main__":

@@ -5,16 +5,21 @@ dvc repro evaluate
 
 from pathlib import Path
 
-from srscene import params
-from srscene.console import run_stage
+from srscene.core import params
+from srscene.core.console import run_stage
 from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.run import evaluate
 
 
 def main() -> None:
-    options = params.read("evaluate", EvaluateOptions)
-    seed = params.read("seed", params.Seed)
-    evaluate(Path("data/predictions.h5"), options, seed, Path("metrics"), Path("plots"))
+    evaluate(
+        Path("data/predictions.h5"),
+        Path("plots/training.csv"),
+        params.read("evaluate", EvaluateOptions),
+        params.read("seed", params.Seed),
+        Path("metrics"),
+        Path("plots"),
+    )
 
 
 if __name__ == "__main__":

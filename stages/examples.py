@@ -1,8 +1,11 @@
-"""data/raw/examples: six real BigEarthNet v1 patches, with the official splits of the five that have one."""
+"""Unpack six real BigEarthNet v1 patches, with the official splits of the five that have one.
+
+dvc repro examples
+"""
 
 from pathlib import Path
 
-from srscene.console import run_stage, say
+from srscene.core.console import run_stage, say
 from srscene.raw.examples import unpack
 
 

@@ -5,11 +5,12 @@ dvc repro explain
 
 from pathlib import Path
 
-from srscene import params
-from srscene.console import run_stage
+from srscene.core import params
+from srscene.core.console import run_stage
+from srscene.core.machine import Machine
+from srscene.core.store import PatchStore
 from srscene.explain.options import ExplainOptions
 from srscene.explain.run import explain
-from srscene.store import PatchStore
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
         PatchStore("data/upscaled"),
         Path("models/classifier"),
         params.read("explain", ExplainOptions),
+        params.read("machine", Machine),
         Path("metrics/explain.json"),
         Path("plots/gradcam.png"),
     )

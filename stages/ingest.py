@@ -1,9 +1,12 @@
-"""python -m stages.ingest: data/patches, the selected raw data set as 120×120 RGB, with labels and splits."""
+"""Turn the selected raw data set into 120×120 RGB patches with labels and splits.
+
+dvc repro ingest
+"""
 
 from pathlib import Path
 
-from srscene import params
-from srscene.console import run_stage
+from srscene.core import params
+from srscene.core.console import run_stage
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import options_type
 
@@ -11,7 +14,7 @@ from srscene.ingest.options import options_type
 def main() -> None:
     dataset = params.read("dataset", str)
     options = params.read("datasets.${dataset}", options_type(dataset))
-    ingest(Path("data/raw") / dataset, Path("data/patches"), options)
+    ingest(Path("data/raw") / dataset, Path("data/patches"), dataset, options)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
-"""Predict the labels' probabilities of the val and test splits."""
+"""Predict the labels' probabilities of the val and test splits.
+
+dvc repro predict
+"""
 
 from pathlib import Path
 
-from srscene import params
-from srscene.classify.options import ClassifierOptions
-from srscene.classify.predicting import predict
-from srscene.console import run_stage
-from srscene.store import PatchStore
+from srscene.classify.predict import predict
+from srscene.core import params
+from srscene.core.console import run_stage
+from srscene.core.machine import Machine
+from srscene.core.store import PatchStore
 
 
 def main() -> None:
     predict(
         PatchStore("data/upscaled"),
         Path("models/classifier"),
-        params.read("classifier", ClassifierOptions),
-        out=Path("data/predictions.h5"),
+        params.read("machine", Machine),
+        Path("data/predictions.h5"),
     )
 
 

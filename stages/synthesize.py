@@ -1,14 +1,18 @@
-"""data/raw/synthetic: procedural land cover in BigEarthNet's own layout, with its 2.5 m truth beside it."""
+"""Make procedural land cover in BigEarthNet's own layout, with its 2.5 m truth beside it.
+
+dvc repro synthesize
+"""
 
 from pathlib import Path
 
-from srscene import params
-from srscene.console import run_stage, say
-from srscene.raw.synthetic import Options, make
+from srscene.core import params
+from srscene.core.console import run_stage, say
+from srscene.raw.landscape.options import SyntheticOptions
+from srscene.raw.landscape.synthesize import make
 
 
 def main() -> None:
-    splits = make(params.read("datasets.synthetic", Options), Path("data/raw/synthetic"))
+    splits = make(params.read("datasets.synthetic", SyntheticOptions), Path("data/raw/synthetic"))
     say("synthetic patches: " + ", ".join(f"{len(names)} {split}" for split, names in splits.items()))
 
 

@@ -1,12 +1,16 @@
-"""Train the backbone on the train split; keep the epoch that is best on the validation split."""
+"""Train the backbone on the train split; keep the epoch that is best on the validation split.
+
+dvc repro train
+"""
 
 from pathlib import Path
 
-from srscene import params
 from srscene.classify.options import ClassifierOptions
-from srscene.classify.training import train
-from srscene.console import run_stage
-from srscene.store import PatchStore
+from srscene.classify.train import train
+from srscene.core import params
+from srscene.core.console import run_stage
+from srscene.core.machine import Machine
+from srscene.core.store import PatchStore
 
 
 def main() -> None:
@@ -15,8 +19,9 @@ def main() -> None:
         params.read("backbone", str),
         params.read("classifier", ClassifierOptions),
         params.read("seed", params.Seed),
-        out=Path("models/classifier"),
-        plots=Path("plots"),
+        params.read("machine", Machine),
+        Path("models/classifier"),
+        Path("plots/training.csv"),
     )
 
 

@@ -1,20 +1,27 @@
-"""python -m stages.upscale: data/upscaled, data/patches through the upscaler that `sr` names."""
+"""Upscale every patch with the upscaler that `sr` names, going on where a kill left off.
+
+dvc repro upscale
+"""
 
 from pathlib import Path
 
-from srscene.console import run_stage
-from srscene.params import read
+from srscene.core import params
+from srscene.core.console import run_stage
+from srscene.core.machine import Machine
+from srscene.core.store import PatchStore
+from srscene.sr.common.names import options_of
 from srscene.sr.run import upscale_store
-from srscene.sr.upscaler import find
-from srscene.store import PatchStore
 
 
 def main() -> None:
-    name = read("sr", str)
-    upscaler = find(name)
-    options = read("upscalers.${sr}", upscaler.options)
+    name = params.read("sr", str)
     upscale_store(
-        name, upscaler, options, PatchStore("data/patches"), Path("models/upscaler"), Path("data/upscaled")
+        name,
+        params.read("upscalers.${sr}.upscale", options_of(name)[1]),
+        params.read("machine", Machine),
+        PatchStore("data/patches"),
+        Path("models/upscaler"),
+        Path("data/upscaled"),
     )
 
 

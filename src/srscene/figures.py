@@ -1,6 +1,5 @@
 """How every figure is drawn and saved: one look, and the same bytes on every run."""
 
-import os
 from pathlib import Path
 
 import matplotlib
@@ -9,6 +8,8 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+
+from srscene.core.outputs import whole_file
 
 DPI = 120
 BLUE, ORANGE, GREY = "#2f6690", "#d1751f", "#8a8f98"
@@ -32,15 +33,8 @@ plt.rcParams.update(
 )
 
 
-def short_label(label: str) -> str:
-    """Return a class name that fits a figure or table: what comes before the first comma or "and"."""
-    return label.split(",")[0].split(" and ")[0]
-
-
 def save(figure: Figure, path: Path, dpi: int = DPI) -> None:
     """Write `figure` as PNG, cut to its content, and close it; no version, date or host is stored in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    figure.savefig(temporary, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
-    os.replace(temporary, path)

@@ -1,7 +1,6 @@
 """The file between a classifier and its evaluation: probabilities and true labels of val and test."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,9 +8,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.console import BadInput
-from srscene.labels import CLASSES
-from srscene.store import Split
+from srscene.core.console import BadInput, brief
+from srscene.core.labels import CLASSES
+from srscene.core.outputs import whole_file
+from srscene.core.store import Split
 
 
 class Predictions(NamedTuple):
@@ -24,9 +24,7 @@ class Predictions(NamedTuple):
 
 def write(path: Path, splits: dict[Split, Predictions], attributes: dict[str, Any]) -> None:
     """Write all splits, an empty one too; the same input gives the same bytes."""
-    temporary = path.with_suffix(".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(temporary, "w", libver=("v110", "v110")) as file:
+    with whole_file(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
         file.attrs["classes"] = json.dumps(CLASSES)
         file.attrs["attributes"] = json.dumps(attributes, sort_keys=True)
         for split, predictions in splits.items():
@@ -35,11 +33,15 @@ def write(path: Path, splits: dict[Split, Predictions], attributes: dict[str, An
             group.create_dataset("probabilities", data=predictions.probabilities, track_times=False)
             group.create_dataset("labels", data=predictions.labels, track_times=False)
             group.create_dataset("names", data=names, track_times=False)
-    os.replace(temporary, path)
 
 
 def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
-    """Return predictions by split, and the attributes; raises BadInput when the file is damaged."""
+    """Return predictions by split, and the attributes.
+
+    Raises BadInput when the file is missing or damaged, or its classes are not those of `labels`.
+    """
+    if not path.exists():
+        raise BadInput(f"{path}: not found; run `dvc repro predict` or `dvc pull`")
     try:
         with h5py.File(path, "r") as file:
             splits = {
@@ -50,8 +52,11 @@ def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
                 )
                 for split, group in file.items()
             }
-            return splits, json.loads(file.attrs["attributes"])
-    except (OSError, KeyError) as error:
+            classes, attributes = (json.loads(file.attrs[name]) for name in ("classes", "attributes"))
+    except (OSError, KeyError, ValueError) as error:
+        raise BadInput(f"{path}: damaged ({brief(error)}); delete it and run `dvc repro predict`") from None
+    if tuple(classes) != CLASSES:
         raise BadInput(
-            f"{path}: damaged or missing ({error}); run `dvc repro predict` or `dvc pull`"
-        ) from None
+            f"{path}: its classes are {classes[:2]}…, expected {list(CLASSES[:2])}…; predict again"
+        )
+    return splits, attributes

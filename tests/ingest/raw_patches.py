@@ -12,7 +12,7 @@ import pyarrow.parquet
 import rasterio
 import zstandard
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
+from rasterio import Affine
 
 BANDS = ("B04", "B03", "B02")
 REAL = Path(
@@ -23,6 +23,8 @@ LISTS = {"train": NAMES[:3], "val": NAMES[3:4], "test": NAMES[4:]}
 LABELS = ["Non-irrigated arable land", "Water bodies", "Road and rail networks and associated land"]
 TILE = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"
 V2_NAMES = [f"{TILE}_{row:02}_{column:02}" for row in (7, 26) for column in (1, 57)]
+S1_TILE = "S1A_IW_GRDH_1SDV_20170613T165043"
+S1_NAMES = [f"{S1_TILE}_33UUP_{row}_{column}" for row in (7, 26) for column in (1, 57)]
 
 
 def pixels(seed: int, shape: tuple[int, ...] = (120, 120), dtype: str = "uint16") -> NDArray:
@@ -36,7 +38,7 @@ def write_band(path: Path, band: NDArray, **profile: object) -> None:
     count, height, width = band.reshape((-1, *band.shape[-2:])).shape
     settings = {
         "driver": "GTiff", "count": count, "height": height, "width": width, "dtype": band.dtype,
-        "crs": "EPSG:32633", "transform": from_origin(404400, 5342400, 10, 10), **profile,
+        "crs": "EPSG:32633", "transform": Affine(10, 0, 404400, 0, -10, 5342400), **profile,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(path, "w", **settings) as file:
@@ -79,6 +81,32 @@ def write_v2(root: Path) -> Path:
         write_patch(folder / TILE, name, seed)
     write_metadata(root, V2_NAMES)
     return folder
+
+
+def write_reference_maps(root: Path) -> Path:
+    """Write the land-cover maps that come with version 2; return their folder."""
+    folder = root / "Reference_Maps"
+    for name in V2_NAMES:
+        write_band(folder / TILE / name / f"{name}_reference_map.tif", pixels(0))
+    return folder
+
+
+def write_s1(root: Path, version: int) -> Path:
+    """Write the radar patches of the same places; return their folder. Version 1 has labels there, too."""
+    folder = root / ("BigEarthNet-S1-v1.0" if version == 1 else "BigEarthNet-S1")
+    for name in S1_NAMES:
+        patch = (folder if version == 1 else folder / S1_TILE) / name
+        for polarisation in ("VV", "VH"):
+            write_band(patch / f"{name}_{polarisation}.tif", pixels(0, dtype="float32"))
+        if version == 1:
+            (patch / f"{name}_labels_metadata.json").write_text(json.dumps({"labels": LABELS}))
+    return folder
+
+
+def write_torchgeo_lists(root: Path, lists: dict[str, list[str]]) -> None:
+    """Write split lists as TorchGeo downloads them, which name the radar patch too."""
+    for split, names in lists.items():
+        (root / f"bigearthnet-{split}.csv").write_text("".join(f"{name},{S1_NAMES[0]}\n" for name in names))
 
 
 def write_metadata(root: Path, names: list[str], **columns: list) -> None:

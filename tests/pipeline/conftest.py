@@ -1,7 +1,8 @@
 """One repository for all tests of a file."""
 
 import pytest
-from repository import Repo, make_repo
+
+from tests.pipeline.repository import Repo, make_repo
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from tests.options import merged
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ("dvc.lock", "metrics/", "plots/")  # of the default run: not those of this one
 
@@ -21,6 +23,14 @@ TINY = {
     "evaluate": {"resamples": 100},
     "explain": {"patches": 2},
 }
+FITTED = {
+    "sr": "srresnet",
+    "upscalers": {
+        "srresnet": {"weights": {"fit": {"features": 8, "blocks": 1, "steps": 2, "batch_size": 1}}}
+    },
+    "classifier": {"crop": 0.2},
+}
+"""On top of TINY: an upscaler that is fitted, in seconds."""
 
 
 class Repo:
@@ -73,15 +83,6 @@ class Repo:
 def executed(output: str) -> set[str]:
     """The stages that DVC says it ran; one restored from the run-cache is not among them."""
     return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")}
-
-
-def merged(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    return old | {
-        key: merged(old[key], value)
-        if isinstance(value, Mapping) and isinstance(old.get(key), dict)
-        else value
-        for key, value in new.items()
-    }
 
 
 def make_repo(folder: Path) -> Repo:

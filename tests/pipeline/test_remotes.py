@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from repository import Repo
+
+from tests.pipeline.repository import Repo
 
 KEY, SECRET = "researcher", "correct-horse-battery"
 

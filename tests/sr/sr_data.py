@@ -1,12 +1,16 @@
 """Weights, images and stores for the tests of srscene.sr."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from srscene.store import SPLITS, Patch, PatchStore, ShardWriter, shard_path
+from srscene.core.shard_writer import ShardWriter
+from srscene.core.store import SPLITS, Patch, PatchStore, shard_path
+from srscene.sr.common.names import options_of
+from tests.options import section
 
 DATA = Path(__file__).parents[1] / "data/sr"
 SHARED = Path(__file__).parents[3] / "shared/fixtures/sr"
@@ -41,12 +45,27 @@ def images(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
     return result
 
 
-def store(folder: Path, pixels: np.ndarray, references: np.ndarray | None = None) -> PatchStore:
+def weights_options(name: str, **changes: Any) -> Any:
+    """Those of params.yaml for the stage `weights`, with some values replaced."""
+    return section(f"upscalers.{name}.weights", options_of(name)[0], **changes)
+
+
+def upscale_options(name: str, **changes: Any) -> Any:
+    """Those of params.yaml for the stage `upscale`, with some values replaced."""
+    return section(f"upscalers.{name}.upscale", options_of(name)[1], **changes)
+
+
+def store(
+    folder: Path,
+    pixels: np.ndarray,
+    references: np.ndarray | None = None,
+    attributes: dict[str, Any] | None = None,
+) -> PatchStore:
     """A store of `pixels` whose splits and labels take turns."""
-    with ShardWriter(shard_path(folder, 0), len(pixels)) as writer:
+    with ShardWriter(shard_path(folder, 0), attributes) as writer:
         for index, image in enumerate(pixels):
             labels = np.zeros(19, np.uint8)
             labels[index % 19] = 1
             reference = None if references is None else references[index]
-            writer.add(Patch(f"patch_{index}", SPLITS[index % 3], labels, image, reference))  # type: ignore[arg-type]
+            writer.add(Patch(f"patch_{index}", SPLITS[index % 3], labels, image, reference))
     return PatchStore(folder)

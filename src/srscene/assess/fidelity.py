@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from srscene.store import Image
+from srscene.core.store import Image
 
 ROUNDING = 1 / 12
 """Mean squared error of rounding to whole levels; less than that, 8 bits cannot tell."""

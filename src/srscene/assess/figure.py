@@ -9,8 +9,8 @@ from matplotlib.patches import Rectangle
 
 from srscene import figures
 from srscene.assess.fidelity import enlarge, psnr, ssim
-from srscene.assess.report import assessed_split, check
-from srscene.store import Image, PatchStore
+from srscene.assess.pair import assessed_split, scale_between
+from srscene.core.store import Image, PatchStore
 
 ROWS = 4
 WINDOW = 36
@@ -24,7 +24,7 @@ def draw(patches: PatchStore, upscaled: PatchStore, path: Path) -> None:
 
     Patches are spread evenly over the assessed split; the square is the patch's richest in detail.
     """
-    scale, split = check(patches, upscaled), assessed_split(patches)
+    scale, split = scale_between(patches, upscaled), assessed_split(patches)
     indices = patches.indices(split)
     chosen = indices[np.unique(np.linspace(0, len(indices) - 1, ROWS).astype(int))]
     name = str(upscaled.attributes.get("sr", "upscaled"))

@@ -1,35 +1,23 @@
 """Figures of how faithful a split's upscaled patches are."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from srscene.assess.fidelity import area_mean, enlarge, psnr, ssim
-from srscene.console import BadInput, progress, say
-from srscene.store import Image, PatchStore, Split
+from srscene.assess.figure import draw
+from srscene.assess.pair import assessed_split, scale_between
+from srscene.core.console import progress, say
+from srscene.core.outputs import write_json
+from srscene.core.store import Image, PatchStore
 
 
-def check(patches: PatchStore, upscaled: PatchStore) -> int:
-    """Return the scale between two stores of the same patches; raises BadInput where they differ."""
-    if patches.names != upscaled.names:
-        raise BadInput(
-            f"{upscaled.folder}: {len(upscaled)} patches, expected the {len(patches)} of {patches.folder} in "
-            "their order; run `dvc repro upscale`"
-        )
-    small, large = patches.image_shape[0], upscaled.image_shape[0]
-    if large % small:
-        raise BadInput(
-            f"{upscaled.folder}: images {large} px high, expected a multiple of {patches.folder}'s {small}; "
-            "run `dvc repro upscale`"
-        )
-    return large // small
-
-
-def assessed_split(patches: PatchStore) -> Split:
-    """Return test where it has patches, else validation, else train."""
-    order: tuple[Split, ...] = ("test", "val", "train")
-    return next(split for split in order if len(patches.indices(split)))
+def assess_store(patches: PatchStore, upscaled: PatchStore, metrics: Path, figure: Path) -> None:
+    """Write the report (JSON) and the figure (PNG); raises BadInput where the stores differ in patches."""
+    write_json(metrics, assess(patches, upscaled))
+    draw(patches, upscaled, figure)
 
 
 def assess(patches: PatchStore, upscaled: PatchStore) -> dict[str, Any]:
@@ -41,7 +29,7 @@ def assess(patches: PatchStore, upscaled: PatchStore) -> dict[str, Any]:
     sensor did blur, tells what the truth itself scores.
     Each also for bicubic interpolation by the same scale, else by the reference's. All PSNR in dB.
     """
-    scale, split = check(patches, upscaled), assessed_split(patches)
+    scale, split = scale_between(patches, upscaled), assessed_split(patches)
     name = upscaled.attributes.get("sr", "upscaled")
     indices = patches.indices(split)
     say(f"assess: {name}, {len(indices)} {split} patches{'' if patches.has_reference else ', no reference'}")

@@ -1,1 +1,1 @@
-"""The multi-label classifier: backbone, training, prediction."""
+"""The multi-label classifier: what it is, how it is trained, what it predicts."""

@@ -1,6 +1,5 @@
-"""Which patches make a batch, how they are read, and how they are varied on the device."""
+"""Which patches make a batch, how they are read, and how the device augments them."""
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from srscene.store import PatchStore
+from srscene.core.store import PatchStore
 
 Indices = NDArray[np.intp]
 
@@ -29,21 +28,16 @@ class Batches(Dataset[Batch]):
         self.store = store
 
     def __getitem__(self, indices: Indices) -> Batch:
-        images = np.stack([self.store[int(index)] for index in indices])
-        return Batch(
-            torch.from_numpy(images), torch.from_numpy(self.store.labels[indices].astype(np.float32))
-        )
+        images, labels = self.store.batch(indices), self.store.labels[indices]
+        return Batch(torch.from_numpy(images), torch.from_numpy(labels.astype(np.float32)))
 
 
-def loader(store: PatchStore, plan: Sequence[Indices], device: torch.device) -> "DataLoader[Batch]":
-    """Return a loader that reads the batches of `plan` in order, ahead of a GPU, at once for a CPU.
-
-    A CPU computes far longer on a patch than it reads (0.1 ms), so that workers would only take its cores.
-    """
-    gpu = device.type == "cuda"
-    workers = min(8, max(1, len(os.sched_getaffinity(0)) - 1)) if gpu else 0
+def loader(
+    store: PatchStore, plan: Sequence[Indices], device: torch.device, workers: int
+) -> "DataLoader[Batch]":
+    """Return a loader of the batches of `plan`, in order; `workers` processes, or none, read ahead."""
     return DataLoader(
-        Batches(store), batch_size=None, sampler=plan, pin_memory=gpu, num_workers=workers,
+        Batches(store), batch_size=None, sampler=plan, pin_memory=device.type == "cuda", num_workers=workers,
         prefetch_factor=4 if workers else None,
     )  # fmt: skip
 
@@ -73,7 +67,7 @@ def plan_reading(indices: Indices, batch_size: int) -> list[Indices]:
     return [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
 
 
-def vary(images: Tensor, side: int, random: np.random.Generator) -> Tensor:
+def augment(images: Tensor, side: int, random: np.random.Generator) -> Tensor:
     """Return a random window of `side`×`side` pixels of each image, in one of its eight orientations.
 
     (N, H, W, C) -> (N, side, side, C), same dtype and device. Seen from above, land has no upright

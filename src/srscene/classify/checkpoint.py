@@ -1,6 +1,6 @@
 """An unfinished training, on disk after every epoch."""
 
-import csv
+import shutil
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from srscene.classify.backbone import save_weights
+from srscene.classify.artefact import save_weights
+from srscene.core.outputs import whole_file, write_csv
+
+FILE = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,9 @@ class History:
 
     def write(self, file: Path) -> None:
         """Write the epochs as CSV, six digits, empty where there is no value."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w", newline="") as stream:
-            rows = csv.writer(stream, lineterminator="\n")
-            rows.writerow(column.name for column in fields(Epoch))
-            for epoch in self.epochs:
-                values = asdict(epoch).values()
-                rows.writerow("" if value is None else f"{value:.6g}" for value in values)
+        rows = (asdict(epoch).values() for epoch in self.epochs)
+        texts = [["" if value is None else f"{value:.6g}" for value in row] for row in rows]
+        write_csv(file, [column.name for column in fields(Epoch)], texts)
 
 
 def weights_file(folder: Path, epoch: Epoch) -> Path:
@@ -67,8 +66,8 @@ def save(folder: Path, history: History, model: nn.Module, states: dict[str, Any
         "best": best.epoch,
         **states,
     }
-    torch.save(content, folder / "checkpoint.tmp")
-    (folder / "checkpoint.tmp").replace(folder / "checkpoint.pt")
+    with whole_file(folder / FILE) as temporary:
+        torch.save(content, temporary)
     for old in folder.glob("epoch-*.safetensors"):
         if old != weights_file(folder, best):
             old.unlink()
@@ -76,10 +75,16 @@ def save(folder: Path, history: History, model: nn.Module, states: dict[str, Any
 
 def load(folder: Path, device: torch.device) -> tuple[History, dict[str, Any]] | None:
     """Return what `save` wrote last, or None where there is nothing to go on from."""
-    file = folder / "checkpoint.pt"
+    file = folder / FILE
     if not file.exists():
         return None
     content = torch.load(file, map_location=device, weights_only=True)
     epochs = [Epoch(**row) for row in content.pop("epochs")]
     best = content.pop("best")
     return History(epochs, next(epoch for epoch in epochs if epoch.epoch == best)), content
+
+
+def remove(folder: Path) -> None:
+    """Remove an ended training: the checkpoint first, since it must not outlive the weights that it names."""
+    (folder / FILE).unlink()
+    shutil.rmtree(folder)

@@ -2,14 +2,16 @@
 
 from pydantic import Field
 
-from srscene.device import PrecisionChoice
-from srscene.params import Section
+from srscene.core.params import PrecisionChoice, Section
+
+PAPER = ("resnet50", "resnet101", "resnet152", "inception_v4")
+"""The paper's backbones, by timm's names."""
 
 
 class ClassifierOptions(Section):
-    """How the backbone is trained and run; units and reasons stand in params.yaml."""
+    """How the backbone is trained; units and reasons stand in params.yaml."""
 
-    pretrained: bool = False
+    pretrained: bool
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
@@ -17,4 +19,4 @@ class ClassifierOptions(Section):
     warmup: float = Field(ge=0, lt=1)
     crop: float = Field(gt=0, le=1)
     validate_every: int = Field(gt=0)
-    precision: PrecisionChoice = "auto"
+    precision: PrecisionChoice

@@ -1,8 +1,11 @@
-"""The paper's metrics (section 3.3), computed by scikit-learn, and average precision beside them.
+"""The paper's metrics (section 3.3), macro F2 and average precision: one table, METRICS.
 
-`labels` and `predicted` are (N, C) of 0 and 1, `scores` is (N, C) in 0..1, N ≥ 1. A ratio 0/0, such as the
-precision of a patch without a predicted label, is 0, as scikit-learn's zero_division=0. Average precision of
-a class without positives is undefined: it is None, and the macro average leaves it out.
+`labels` and `predicted` are (N, C) of 0 and 1, `scores` is (N, C) in 0..1, N ≥ 1. All values are those of
+scikit-learn. A ratio 0/0, such as the precision of a patch without a predicted label, is 0, as its
+zero_division=0. Average precision of a class without positives is undefined: the macro average leaves it out.
+
+Each metric is written once, for patches that count several times: once each gives its value, and the counts
+of a bootstrap resample give its value on that resample.
 
 `acc`, the paper's "sample accuracy", is the mean Jaccard index |true ∩ predicted| / |true ∪ predicted|. Of
 the three quantities that go by that name only this one fits the paper's Table 1:
@@ -18,109 +21,186 @@ In every row F1 is below the harmonic mean of P and R, as a mean over patches mu
 make them equal.
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    average_precision_score,
-    fbeta_score,
-    hamming_loss,
-    jaccard_score,
-    precision_recall_fscore_support,
-)
 
-from srscene.figures import short_label
-from srscene.labels import CLASSES
+from srscene.core.labels import CLASSES, short_label
 
 Binary = NDArray[Any]
 Scores = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
 Metrics = dict[str, float | None]
 
-
-def measure(labels: Binary, predicted: Binary, scores: Scores) -> Metrics:
-    """Return all metrics of one predictor, under the paper's names."""
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, average="samples", zero_division=0
-    )
-    return {
-        "f1": float(f1),
-        "precision": float(precision),
-        "recall": float(recall),
-        "acc": float(jaccard_score(labels, predicted, average="samples", zero_division=0)),
-        "hamming_loss": float(hamming_loss(labels, predicted)),
-        "one_error": one_error(labels, scores),
-        "f2_macro": float(f2_scores(labels, predicted).mean()),
-        "macro_ap": mean_defined(average_precisions(labels, scores)),
-        "micro_ap": average_precision(labels.ravel(), scores.ravel()),
-    }
+Weighted = Callable[[Floats], Floats]
+"""Counts (B, N), how often each patch counts, to values (B,) or by class (B, C); NaN where undefined."""
 
 
-def one_error(labels: Binary, scores: Scores) -> float:
-    """Return the share of patches whose highest score is on a label that is not true.
+class Metric(NamedTuple):
+    """A row of METRICS: `of(labels, predicted, scores)` takes the counts of the patches to the value."""
 
-    Among equal scores the first class counts.
+    name: str
+    of: Callable[[Binary, Binary, Scores], Weighted]
+    better: Literal["higher", "lower"]
+    paper: str | None
+    """Its column in the paper's Table 1."""
+
+
+def patch_mean(per_patch: Callable[[Binary, Binary, Scores], NDArray[Any]]) -> Callable[..., Weighted]:
+    """Return the metric that is the mean over patches of `per_patch(labels, predicted, scores)`, (N,)."""
+
+    def metric(labels: Binary, predicted: Binary, scores: Scores) -> Weighted:
+        values = per_patch(labels, predicted, scores).astype(np.float64)
+        return lambda counts: counts @ values / counts.sum(1)
+
+    return metric
+
+
+def f1(labels: Binary, predicted: Binary, _: Scores) -> Floats:
+    hits, true, positive = _overlap(labels, predicted)
+    return _ratio(2 * hits, true + positive)
+
+
+def precision(labels: Binary, predicted: Binary, _: Scores) -> Floats:
+    hits, _true, positive = _overlap(labels, predicted)
+    return _ratio(hits, positive)
+
+
+def recall(labels: Binary, predicted: Binary, _: Scores) -> Floats:
+    hits, true, _positive = _overlap(labels, predicted)
+    return _ratio(hits, true)
+
+
+def jaccard(labels: Binary, predicted: Binary, _: Scores) -> Floats:
+    hits, true, positive = _overlap(labels, predicted)
+    return _ratio(hits, true + positive - hits)
+
+
+def hamming_loss(labels: Binary, predicted: Binary, _: Scores) -> Floats:
+    return (labels != predicted).mean(1)
+
+
+def one_error(labels: Binary, _: Binary, scores: Scores) -> NDArray[np.bool_]:
+    """Tell for each patch whether its highest score is on a label that is not true; first among equals."""
+    return np.take_along_axis(labels, scores.argmax(1)[:, None], 1)[:, 0] == 0
+
+
+def f2_macro(labels: Binary, predicted: Binary, _: Scores) -> Weighted:
+    """Return the mean F2 of the classes; one without any patch counts as 0, as in scikit-learn.
+
+    A class that the patches hold and a resample lost is left out there instead: counting it as 0 would push
+    the interval below the value itself.
     """
-    return float(1 - top_is_true(labels, scores).mean())
+    f2, true = class_f2(labels, predicted), labels.astype(np.float64)
+    share_present = labels.any(0).mean()
+
+    def metric(counts: Floats) -> Floats:
+        present = (counts @ true > 0).sum(1)
+        return np.asarray(f2(counts).sum(1) / np.maximum(present, 1) * share_present)
+
+    return metric
 
 
-def top_is_true(labels: Binary, scores: Scores) -> NDArray[np.float64]:
-    """Return 1 for each patch whose highest score is on a true label, else 0; (N,)."""
-    return np.take_along_axis(labels, scores.argmax(1)[:, None], 1)[:, 0].astype(np.float64)
+def macro_ap(labels: Binary, _: Binary, scores: Scores) -> Weighted:
+    """Return the mean average precision of the classes that have a positive."""
+    ap = class_ap(labels, scores)
+
+    def metric(counts: Floats) -> Floats:
+        values = ap(counts)
+        defined = (~np.isnan(values)).sum(1)
+        return np.where(defined > 0, np.nansum(values, 1) / np.maximum(defined, 1), np.nan)
+
+    return metric
 
 
-def f2_scores(labels: Binary, predicted: Binary) -> NDArray[np.float64]:
-    """Return F2 of each class, (C,): recall weighs four times as much as precision."""
-    return np.asarray(fbeta_score(labels, predicted, beta=2, average=None, zero_division=0))
+def micro_ap(labels: Binary, _: Binary, scores: Scores) -> Weighted:
+    """Return the average precision of all patch × class decisions in one ranking."""
+    patches, classes = labels.shape
+    return average_precision(labels.ravel(), scores.ravel(), np.repeat(np.arange(patches), classes))
 
 
-def average_precision(labels: Binary, scores: Scores) -> float | None:
-    """Return the average precision of one class (N,), None where no patch has it."""
-    return float(average_precision_score(labels, scores)) if labels.any() else None
+METRICS: tuple[Metric, ...] = (
+    Metric("f1", patch_mean(f1), "higher", "f1"),
+    Metric("precision", patch_mean(precision), "higher", "precision"),
+    Metric("recall", patch_mean(recall), "higher", "recall"),
+    Metric("acc", patch_mean(jaccard), "higher", "acc"),
+    Metric("hamming_loss", patch_mean(hamming_loss), "lower", "hamming_loss"),
+    Metric("one_error", patch_mean(one_error), "lower", "one_error"),
+    Metric("f2_macro", f2_macro, "higher", None),
+    Metric("macro_ap", macro_ap, "higher", None),
+    Metric("micro_ap", micro_ap, "higher", None),
+)
+"""All that is measured, in the order in which it is written and printed."""
 
 
-def average_precisions(labels: Binary, scores: Scores) -> list[float | None]:
-    """Return the average precision of each class."""
-    return [average_precision(labels[:, k], scores[:, k]) for k in range(labels.shape[1])]
-
-
-def mean_defined(values: list[float | None]) -> float | None:
-    """Return the mean of the values that are not None, None if there are none."""
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
+def measure(labels: Binary, predicted: Binary, scores: Scores, table: Sequence[Metric] = METRICS) -> Metrics:
+    """Return the value of each metric by its name, None where it is undefined."""
+    once = np.ones((1, len(labels)))
+    return {metric.name: _defined(metric.of(labels, predicted, scores)(once)[0]) for metric in table}
 
 
 def by_class(labels: Binary, predicted: Binary, scores: Scores) -> dict[str, dict[str, Any]]:
     """Return F2, average precision and number of positives of each of the 19 classes, by short name."""
-    columns = zip(
-        CLASSES,
-        f2_scores(labels, predicted),
-        average_precisions(labels, scores),
-        labels.sum(0),
-        strict=True,
-    )
+    once = np.ones((1, len(labels)))
+    f2, ap = class_f2(labels, predicted)(once)[0], class_ap(labels, scores)(once)[0]
     return {
-        short_label(name): {"f2": float(f2), "ap": ap, "positives": int(positives)}
-        for name, f2, ap, positives in columns
+        short_label(name): {"f2": float(f2[k]), "ap": _defined(ap[k]), "positives": int(labels[:, k].sum())}
+        for k, name in enumerate(CLASSES)
     }
 
 
-def per_patch(labels: Binary, predicted: Binary) -> dict[str, NDArray[np.float64]]:
-    """Return the sample-averaged metrics before averaging, (N,) each.
+def class_f2(labels: Binary, predicted: Binary) -> Weighted:
+    """Return F2 by class: recall weighs four times as much as precision."""
+    true, positive = labels.astype(np.float64), predicted.astype(np.float64)
+    hits = true * positive
+    return lambda counts: 5 * (counts @ hits) / np.maximum(4 * (counts @ true) + counts @ positive, 1)
 
-    For what needs many averages: their means equal `measure`'s, where scikit-learn would take minutes.
+
+def class_ap(labels: Binary, scores: Scores) -> Weighted:
+    """Return average precision by class."""
+    rows = np.arange(len(labels))
+    classes = [average_precision(labels[:, k], scores[:, k], rows) for k in range(labels.shape[1])]
+    return lambda counts: np.stack([metric(counts) for metric in classes], 1)
+
+
+def average_precision(labels: NDArray[Any], scores: Scores, rows: NDArray[np.intp]) -> Weighted:
+    """Return average precision of these entries (M,), entry i belonging to patch `rows[i]`.
+
+    Sums precision × weight over the positives, along an order that is sorted once; equal scores share one
+    point of the curve, as in scikit-learn.
     """
-    true = labels.sum(1, dtype=np.float64)
-    positive = predicted.sum(1, dtype=np.float64)
-    hits = (labels.astype(bool) & predicted.astype(bool)).sum(1, dtype=np.float64)
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    group_end = np.searchsorted(-ordered, -ordered, "right") - 1
+    positives = np.flatnonzero(labels[order])
+    end = group_end[positives]
+    last_positive = np.searchsorted(end, end, "right") - 1
+    patch = rows[order]
 
-    def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-        return part / np.where(whole > 0, whole, 1)
+    def on(counts: Floats) -> float:
+        weights = counts.astype(np.int32)[patch]  # whole numbers: a third of the time
+        gained = weights[positives].astype(np.float64)
+        if not gained.any():
+            return np.nan
+        true_positives = np.cumsum(gained)
+        entries = np.cumsum(weights, dtype=np.int32)
+        precisions = true_positives[last_positive] / np.maximum(entries[end], 1)
+        return float(gained @ precisions / true_positives[-1])
 
-    return {
-        "f1": ratio(2 * hits, true + positive),
-        "precision": ratio(hits, positive),
-        "recall": ratio(hits, true),
-        "acc": ratio(hits, true + positive - hits),
-        "hamming_loss": (true + positive - 2 * hits) / labels.shape[1],
-    }
+    return lambda counts: np.array([on(row) for row in counts])
+
+
+def _overlap(labels: Binary, predicted: Binary) -> tuple[Floats, Floats, Floats]:
+    """Return the number of labels of each patch that are true and predicted, true, predicted; (N,) each."""
+    hits = labels.astype(bool) & predicted.astype(bool)
+    return hits.sum(1, dtype=np.float64), labels.sum(1, dtype=np.float64), predicted.sum(1, dtype=np.float64)
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    return part / np.where(whole > 0, whole, 1)
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from srscene.params import Section
+from srscene.core.params import Section
 
 
 class EvaluateOptions(Section):
     """How probabilities become labels, and how many bootstrap resamples the intervals rest on."""
 
-    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["tuned"] = 0.5
-    resamples: int = Field(1000, ge=100)
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["tuned"]
+    resamples: Annotated[int, Field(ge=100)]

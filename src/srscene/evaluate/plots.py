@@ -40,12 +40,12 @@ def draw_classes(
 
 
 def draw_precision_recall(
-    micro: Curve, by_class: dict[str, Curve], constant: Curve, threshold: float, what: str, path: Path
+    micro: Curve, classes: list[Curve], constant: Curve, threshold: float, what: str, path: Path
 ) -> None:
     """Draw the micro-averaged curve over those of the classes, the constant predictor's and lines of F1."""
     figure, axes = plt.subplots(figsize=(5.2, 5.0))
     _iso_f1(axes)
-    for number, line in enumerate(by_class.values()):
+    for number, line in enumerate(classes):
         label = None if number else "each class"
         axes.plot(line.recall, line.precision, color=figures.GREY, alpha=0.35, linewidth=0.7, label=label)
     axes.plot(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.evaluate.metrics import Binary, Scores, per_patch
+from srscene.evaluate.metrics import Binary, Scores, f1
 
 CANDIDATES = np.arange(1, 100) / 100
 """Thresholds that tuning tries."""
@@ -30,8 +30,8 @@ def best_constant(labels: Binary) -> Constant:
     sets = np.zeros((len(prior), len(prior)), bool)
     for k in range(len(prior)):
         sets[k, frequent[: k + 1]] = True
-    f1 = [per_patch(labels, np.broadcast_to(chosen, labels.shape))["f1"].mean() for chosen in sets]
-    return Constant(sets[int(np.argmax(f1))], prior)
+    constants = [Constant(chosen, prior) for chosen in sets]
+    return max(constants, key=lambda constant: f1(labels, *constant.predict(len(labels))).mean())
 
 
 def best_threshold(labels: Binary, scores: Scores) -> float:
@@ -40,5 +40,4 @@ def best_threshold(labels: Binary, scores: Scores) -> float:
     Among equals the one nearest to 0.5 wins.
     """
     candidates = sorted(CANDIDATES.tolist(), key=lambda threshold: abs(threshold - 0.5))
-    f1 = [per_patch(labels, scores >= threshold)["f1"].mean() for threshold in candidates]
-    return float(candidates[int(np.argmax(f1))])
+    return max(candidates, key=lambda threshold: f1(labels, scores >= threshold, scores).mean())

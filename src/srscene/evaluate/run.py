@@ -1,8 +1,6 @@
 """Predictions in, metrics and plots out."""
 
-import csv
-import json
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,56 +9,63 @@ from rich.console import Console
 from rich.table import Table
 
 from srscene import predictions
-from srscene.console import BadInput, say
-from srscene.evaluate import metrics
-from srscene.evaluate.bootstrap import LEVEL, intervals
+from srscene.core.console import BadInput, say
+from srscene.core.outputs import write_csv, write_json
+from srscene.evaluate import training_curve
+from srscene.evaluate.bootstrap import LEVEL, Intervals, intervals
 from srscene.evaluate.curve import Curve, curve
+from srscene.evaluate.metrics import METRICS, Binary, Metric, Metrics, Scores, by_class, measure
 from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.plots import draw_classes, draw_precision_recall
 from srscene.evaluate.predictors import Constant, best_constant, best_threshold
-from srscene.figures import short_label
-from srscene.labels import CLASSES
 from srscene.predictions import Predictions
 
-LOWER_IS_BETTER = {"hamming_loss", "one_error"}
 
-
-def evaluate(file: Path, options: EvaluateOptions, seed: int, metrics_out: Path, plots_out: Path) -> None:
+def evaluate(
+    predictions_file: Path,
+    training_csv: Path,
+    options: EvaluateOptions,
+    seed: int,
+    metrics_out: Path,
+    plots_out: Path,
+    table: Sequence[Metric] = METRICS,
+) -> None:
     """Write the metrics of the classifier and of the best constant prediction, intervals, curves; print them.
 
-    Raises BadInput when the predictions are damaged, hold no test patch or are not probabilities.
+    `metrics_out` gets test.json, constant.json, classes.json and intervals.json; `plots_out` classes and
+    precision_recall, each as CSV and PNG, and training.png. Raises BadInput when the predictions are damaged,
+    hold no test patch or are not probabilities, and when the training's CSV is damaged.
     """
-    splits, attributes = predictions.read(file)
-    test, val = _checked(splits["test"], file, "test"), _checked(splits["val"], file, "val")
+    splits, attributes = predictions.read(predictions_file)
+    test, val = (_checked(splits[split], predictions_file, split) for split in ("test", "val"))
     if not test.names:
         raise BadInput(
-            f"{file}: holds no test patch; evaluation needs at least 1, so check the data set's split"
+            f"{predictions_file}: holds no test patch; evaluation needs at least 1, so check the data set's "
+            "split"
         )
+    training = training_curve.read(training_csv)
     labels, scores = test.labels, test.probabilities
     threshold = _threshold(options, val)
     constant, chosen_on = _constant(val, test)
     _say_what_is_missing(labels)
 
     predicted = scores >= threshold
-    model = metrics.measure(labels, predicted, scores)
-    constant_predicted, constant_scores = constant.predict(len(labels))
-    prior = metrics.measure(labels, constant_predicted, constant_scores)
-    limits = intervals(labels, predicted, scores, options.resamples, seed) if len(labels) > 1 else {}
-    classes = metrics.by_class(labels, predicted, scores)
+    model = measure(labels, predicted, scores, table)
+    prior = measure(labels, *constant.predict(len(labels)), table)
+    limits = intervals(labels, predicted, scores, options.resamples, seed, table) if len(labels) > 1 else {}
+    classes = by_class(labels, predicted, scores)
 
-    size = {"n": len(labels), "threshold": threshold}
-    _write_json(metrics_out / "test.json", {**model, **size})
-    _write_json(metrics_out / "constant.json", {
-        **prior, "n": len(labels), "labels": int(constant.labels.sum()), "chosen_on": chosen_on,
-    })  # fmt: skip
-    _write_json(metrics_out / "classes.json", {name: values["f2"] for name, values in classes.items()})
-    _write_json(metrics_out / "intervals.json", [
-        {"metric": name, "value": value, "low": low, "high": high, "constant": prior[name], "level": LEVEL}
-        for name, value in model.items() for low, high in [limits.get(name, (None, None))]
-    ])  # fmt: skip
-    what = _in_words(attributes, len(labels))
-    _plot(labels, scores, classes, constant, threshold, what, plots_out)
-    _print_table(model, limits, prior, f"{what}, threshold {threshold:g}")
+    variant = f"{attributes.get('backbone')}, sr: {attributes.get('sr')}"
+    what = f"{variant}, {len(labels):,} test patch{'' if len(labels) == 1 else 'es'}"
+    chosen = {"labels": int(constant.labels.sum()), "chosen_on": chosen_on}
+    _write(metrics_out / "test.json", {**model, "n": len(labels), "threshold": threshold})
+    _write(metrics_out / "constant.json", {**prior, "n": len(labels), **chosen})
+    _write(metrics_out / "classes.json", {name: values["f2"] for name, values in classes.items()})
+    _write(metrics_out / "intervals.json", _records(model, limits, prior))
+    _plot_classes(labels, classes, constant, what, plots_out)
+    _plot_precision_recall(labels, scores, constant, threshold, what, plots_out)
+    training_curve.draw(training, variant, plots_out / "training.png")
+    _print_table(table, model, limits, prior, f"{what}, threshold {threshold:g}")
 
 
 def _checked(split: Predictions, file: Path, name: str) -> Predictions:
@@ -90,7 +95,7 @@ def _constant(val: Predictions, test: Predictions) -> tuple[Constant, str]:
     return best_constant(test.labels), "test"
 
 
-def _say_what_is_missing(labels: metrics.Binary) -> None:
+def _say_what_is_missing(labels: Binary) -> None:
     if len(labels) == 1:
         say("one test patch: no intervals, and single-image metrics (AP of its own labels is 1)")
     if absent := int((~labels.any(0)).sum()):
@@ -100,16 +105,17 @@ def _say_what_is_missing(labels: metrics.Binary) -> None:
         )
 
 
-def _in_words(attributes: dict[str, Any], patches: int) -> str:
-    variant = f"{attributes.get('backbone')}, sr: {attributes.get('sr')}"
-    return f"{variant}, {patches:,} test patch{'' if patches == 1 else 'es'}"
+def _records(model: Metrics, limits: Intervals, prior: Metrics) -> list[dict[str, Any]]:
+    """Return a record for each metric; the limits of one that is undefined are None."""
+    return [
+        {"metric": name, "value": value, "low": low, "high": high, "constant": prior[name], "level": LEVEL}
+        for name, value in model.items()
+        for low, high in [limits.get(name, (None, None))]
+    ]
 
 
-def _write_json(path: Path, values: dict[str, Any] | list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(_rounded(values), indent=2, allow_nan=False) + "\n")
-    os.replace(temporary, path)
+def _write(path: Path, values: Any) -> None:
+    write_json(path, _rounded(values))
 
 
 def _rounded(value: Any) -> Any:
@@ -120,57 +126,48 @@ def _rounded(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def _plot(
-    labels: metrics.Binary,
-    scores: metrics.Scores,
-    classes: dict[str, dict[str, Any]],
-    constant: Constant,
-    threshold: float,
-    what: str,
-    folder: Path,
+def _plot_classes(
+    labels: Binary, classes: dict[str, dict[str, Any]], constant: Constant, what: str, folder: Path
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_csv(
-        folder / "classes.csv",
-        ["label", "f2", "ap", "positives"],
-        [[name, *_rounded(values).values()] for name, values in classes.items()],
-    )
-    constant_predicted, constant_scores = constant.predict(len(labels))
-    constant_f2 = metrics.f2_scores(labels, constant_predicted)
-    names = [short_label(name) for name in CLASSES]
-    draw_classes(classes, dict(zip(names, constant_f2, strict=True)), what, folder / "classes.png")
+    rows = [[name, *_rounded(values).values()] for name, values in classes.items()]
+    write_csv(folder / "classes.csv", ["label", "f2", "ap", "positives"], rows)
+    of_constant = by_class(labels, *constant.predict(len(labels)))
+    constant_f2 = {name: values["f2"] for name, values in of_constant.items()}
+    draw_classes(classes, constant_f2, what, folder / "classes.png")
 
+
+def _plot_precision_recall(
+    labels: Binary, scores: Scores, constant: Constant, threshold: float, what: str, folder: Path
+) -> None:
     present = np.flatnonzero(labels.any(0))
     if not len(present):
         say("no test patch has a label: the precision-recall curve stays empty")
     empty = Curve(np.empty(0), np.empty(0), np.empty(0))
+    _, constant_scores = constant.predict(len(labels))
     micro = curve(labels, scores) if len(present) else empty
     prior = curve(labels, constant_scores) if len(present) else empty
-    by_class = {names[k]: curve(labels[:, k], scores[:, k]) for k in present}
+    of_classes = [curve(labels[:, k], scores[:, k]) for k in present]
     rows = [[round(float(value), 6) for value in point] for point in zip(*micro, strict=True)]
-    _write_csv(folder / "precision_recall.csv", ["recall", "precision", "threshold"], rows)
-    draw_precision_recall(micro, by_class, prior, threshold, what, folder / "precision_recall.png")
-
-
-def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    os.replace(temporary, path)
+    write_csv(folder / "precision_recall.csv", ["recall", "precision", "threshold"], rows)
+    draw_precision_recall(micro, of_classes, prior, threshold, what, folder / "precision_recall.png")
 
 
 def _print_table(
-    model: metrics.Metrics, limits: dict[str, tuple[float, float]], constant: metrics.Metrics, title: str
+    table: Sequence[Metric],
+    model: Metrics,
+    limits: Intervals,
+    constant: Metrics,
+    title: str,
 ) -> None:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for heading in ("classifier", "95 % interval", "best constant"):
-        table.add_column(heading, justify="right")
-    for name, value in model.items():
+    printed = Table(title=title, title_justify="left")
+    printed.add_column("")
+    for heading in ("classifier", f"{LEVEL * 100:g} % interval", "best constant"):
+        printed.add_column(heading, justify="right")
+    for name, _, better, _ in table:
         low_high = "{:.3f} – {:.3f}".format(*limits[name]) if name in limits else "–"
-        arrow = "↓" if name in LOWER_IS_BETTER else "↑"
-        table.add_row(f"{name} {arrow}", _three(value), low_high, _three(constant[name]))
-    Console().print(table)
+        arrow = "↑" if better == "higher" else "↓"
+        printed.add_row(f"{name} {arrow}", _three(model[name]), low_high, _three(constant[name]))
+    Console().print(printed)
 
 
 def _three(value: float | None) -> str:

@@ -12,10 +12,10 @@ from matplotlib.cm import ScalarMappable
 from numpy.typing import NDArray
 
 from srscene import figures
+from srscene.core.labels import CLASSES, short_label
+from srscene.core.store import Image
 from srscene.explain.cam import Maps
 from srscene.explain.coverage import PIXELS, to_patch_grid
-from srscene.labels import CLASSES
-from srscene.store import Image
 
 COLOURS = colormaps["turbo"]
 OPACITY = 0.45
@@ -76,7 +76,7 @@ def _true_labels(row: Row, axes: Axes) -> None:
 
 
 def _line(row: Row, label: int, mark: str = "") -> str:
-    name = f"{mark}{row.probabilities[label]:.2f} {figures.short_label(CLASSES[label])}"
+    name = f"{mark}{row.probabilities[label]:.2f} {short_label(CLASSES[label])}"
     return textwrap.fill(name, 27)
 
 

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from srscene.ingest.reflectance import BANDS, to_rgb
-from srscene.ingest.sources import LABEL_FILE, RawPatch, Rejected
-from srscene.ingest.splits import METADATA, Listed
+from srscene.core.labels import encode
+from srscene.core.store import Patch
+from srscene.ingest.reflectance import to_rgb
+from srscene.ingest.sources import RawPatch, Rejected
+from srscene.ingest.splits import Listed
 from srscene.ingest.tiff import SIZE, BadTiff, read_band
-from srscene.labels import encode
-from srscene.store import Patch
+from srscene.raw.layout import BAND_FILES, LABEL_FILE, METADATA
 
 REFERENCE_SIZE = 4 * SIZE
 
@@ -32,15 +33,14 @@ def decode(raw: RawPatch, listed: Listed, reflectance_max: int, reference: Path 
             name=raw.name,
             split=listed.split,
             labels=_read_labels(raw, listed),
-            image=to_rgb([_read(raw, band) for band in BANDS], reflectance_max),
+            image=to_rgb([_read(raw, file) for file in BAND_FILES], reflectance_max),
             reference=_read_reference(reference / f"{raw.name}.png") if reference else None,
         )
     except Refused as refusal:
         return Rejected(raw.name, str(refusal))
 
 
-def _read(raw: RawPatch, band: str) -> NDArray[np.uint16]:
-    suffix = f"{band}.tif"
+def _read(raw: RawPatch, suffix: str) -> NDArray[np.uint16]:
     try:
         return read_band(_bytes(raw, suffix))
     except BadTiff as error:

@@ -1,8 +1,5 @@
 """A raw data set -> PatchStore: the loop over patches, its threads, and what happens to bad ones."""
 
-import csv
-import os
-import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,19 +8,19 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from srscene.console import BadInput, progress, say
+from srscene.core.console import BadInput, progress, say
+from srscene.core.machine import cpu_threads
+from srscene.core.outputs import whole_folder, write_csv
+from srscene.core.shard_writer import ShardWriter, patches_per_shard
+from srscene.core.store import SPLITS, Patch, Split, shard_path
 from srscene.ingest.decode import decode
 from srscene.ingest.options import IngestOptions
-from srscene.ingest.reflectance import BANDS
-from srscene.ingest.sources import RawPatch, Rejected, find_patches
-from srscene.ingest.splits import METADATA, Splits, read_splits
-from srscene.store import SPLITS, Patch, ShardWriter, Split, shard_path
+from srscene.ingest.sources import OtherData, RawPatch, Rejected, find_patches
+from srscene.ingest.splits import Splits, read_splits
+from srscene.raw.layout import BANDS, LISTS, METADATA, REFERENCE_FOLDER
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-SHARD_SIZE = 4096
-"""Patches a shard: 177 MB without a reference, so that the 519,284 patches of version 1 are 127 files."""
 
 CHUNK = 32
 """Patches a thread takes at a time: handing over one by one would cost as much as decoding."""
@@ -38,6 +35,7 @@ class Intake:
     seen: set[str] = field(default_factory=set)
     kept: Counter[Split] = field(default_factory=Counter)
     unlisted: int = 0
+    others: Counter[str] = field(default_factory=Counter)
     rejected: list[Rejected] = field(default_factory=list)
 
     def reject(self, rejected: Rejected) -> None:
@@ -49,38 +47,36 @@ class Intake:
 
 
 def ingest(
-    root: Path, out: Path, options: IngestOptions, threads: int | None = None, shard_size: int = SHARD_SIZE
+    root: Path,
+    out: Path,
+    dataset: str,
+    options: IngestOptions,
+    threads: int | None = None,
+    per_shard: int | None = None,
 ) -> None:
-    """Write the store `out` from the data set in `root`; the number of threads does not change its bytes.
+    """Write the store `out` from the data set in `root`, which is called `dataset`.
 
-    Patches come in the order of their names from a tree, in the archive's order from an archive, so that both
-    give the same store when the archive is sorted. Everything is written beside `out` and renamed when
-    complete. Raises BadInput, and leaves nothing, at the first bad patch (`on_error: stop`), when a list
-    names no patch that is there, or when no patch is left.
+    Patches come in the order of their names from a tree, in the archive's order from an archive, so that
+    both give the same store when the archive is sorted. The number of threads (default: all that there may
+    be) does not change its bytes; `per_shard` patches make a shard (default: a file of the usual size).
+    Raises BadInput, and leaves `out` as it was, at the first bad patch (`on_error: stop`), when a list names
+    no patch that is there, or when no patch is left.
     """
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or cpu_threads()
     splits = read_splits(root)
     intake = Intake(root, stop=options.on_error == "stop")
     for name in sorted(splits.twice):
         intake.reject(Rejected(name, f"{splits.source}: {name} is listed twice, expected once in one split"))
-    say(f"ingest: {root}, {len(splits.listed):,} patches in {splits.source}; CPU, {threads} threads")
-
-    temporary = out.with_name(out.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    cpu = f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+    say(f"ingest: {root}, {len(splits.listed):,} patches in {splits.source}; {cpu}")
+    attributes = {"dataset": dataset, "bands": BANDS, "reflectance_max": options.reflectance_max}
+    with whole_folder(out) as folder:
         with ThreadPoolExecutor(threads) as pool:
             patches = _read(root, splits, intake, options.reflectance_max, pool, 2 * threads)
-            attributes = {"bands": BANDS, "reflectance_max": options.reflectance_max}
-            _write(patches, temporary, shard_size, len(splits.listed), attributes)
+            _write(patches, folder, per_shard, attributes)
         _check(splits, intake)
-        _write_rejected(temporary / "rejected.csv", intake.rejected)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
-    if out.exists():
-        shutil.rmtree(out)
-    temporary.rename(out)
+        if intake.rejected:
+            write_csv(folder / "rejected.csv", Rejected._fields, intake.rejected)
     _summarize(splits, intake)
 
 
@@ -88,7 +84,8 @@ def _read(
     root: Path, splits: Splits, intake: Intake, reflectance_max: int, pool: ThreadPoolExecutor, ahead: int
 ) -> Iterator[Patch]:
     """Yield the good patches; at most `ahead` chunks are in memory."""
-    reference = root / "reference" if (root / "reference").is_dir() else None
+    references = root / REFERENCE_FOLDER
+    reference = references if references.is_dir() else None
 
     def decode_one(raw: RawPatch | Rejected) -> Patch | Rejected:
         if isinstance(raw, Rejected):
@@ -106,12 +103,14 @@ def _read(
 
 
 def _take(
-    found: Iterable[RawPatch | Rejected], splits: Splits, intake: Intake
+    found: Iterable[RawPatch | OtherData | Rejected], splits: Splits, intake: Intake
 ) -> Iterator[RawPatch | Rejected]:
     """Let listed patches pass, once each."""
     for raw in found:
         if isinstance(raw, Rejected):
             yield raw
+        elif isinstance(raw, OtherData):
+            intake.others[raw.place] += raw.folders
         elif raw.name not in splits.listed:
             intake.unlisted += 1
         elif raw.name in intake.seen:
@@ -136,28 +135,30 @@ def _in_order(
         yield from pending.popleft().result()
 
 
-def _write(
-    patches: Iterator[Patch], folder: Path, shard_size: int, at_most: int, attributes: dict[str, Any]
-) -> None:
-    """Fill shard after shard; `at_most` patches in all spares the last one from being made too large."""
+def _write(patches: Iterator[Patch], folder: Path, per_shard: int | None, attributes: dict[str, Any]) -> None:
+    """Fill shard after shard."""
     for number in count():
         first = next(patches, None)
         if first is None:
             break
-        capacity = min(shard_size, at_most - number * shard_size)
-        with ShardWriter(shard_path(folder, number), capacity, attributes) as shard:
-            for patch in chain([first], islice(patches, capacity - 1)):
+        size = per_shard or patches_per_shard(
+            *(image.shape for image in (first.image, first.reference) if image is not None)
+        )
+        with ShardWriter(shard_path(folder, number), attributes) as shard:
+            for patch in chain([first], islice(patches, size - 1)):
                 shard.add(patch)
 
 
 def _check(splits: Splits, intake: Intake) -> None:
     listed = Counter(entry.split for entry in splits.listed.values())
     seen = Counter(splits.listed[name].split for name in intake.seen)
+    only = f" (only {_others(intake)})" if intake.others else ""
     for split in SPLITS:
         if listed[split] and not seen[split]:
             raise BadInput(
-                f"{intake.root}: has none of the {listed[split]:,} {split} patches of {splits.source}, "
-                f"expected at least one; put your own lists there, or {METADATA} for version 2"
+                f"{intake.root}: has none of the {listed[split]:,} {split} patches of {splits.source}{only}, "
+                f"expected at least one; put your own {', '.join(LISTS.values())} there, or {METADATA} for "
+                "version 2"
             )
     if not intake.kept.total():
         why = f" ({intake.rejected[0].reason})" if intake.rejected else ""
@@ -166,10 +167,8 @@ def _check(splits: Splits, intake: Intake) -> None:
         )
 
 
-def _write_rejected(path: Path, rejected: list[Rejected]) -> None:
-    if rejected:
-        with path.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([Rejected._fields, *rejected])
+def _others(intake: Intake) -> str:
+    return f"{intake.others.total():,} without a Sentinel-2 band, the first in {min(intake.others)}"
 
 
 def _summarize(splits: Splits, intake: Intake) -> None:
@@ -180,6 +179,8 @@ def _summarize(splits: Splits, intake: Intake) -> None:
         say(f"ingest: {missing:,} listed but not there: left out")
     if intake.unlisted:
         say(f"ingest: {intake.unlisted:,} that no list names: ignored")
+    if intake.others:
+        say(f"ingest: {_others(intake)}: left alone")
     if intake.rejected:
         first = intake.rejected[0].reason
         say(f"ingest: {len(intake.rejected):,} rejected, see rejected.csv; the first: {first}")

@@ -1,17 +1,17 @@
 """The section of params.yaml that says how a raw data set becomes 8-bit patches."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from srscene.params import Section
+from srscene.core.params import Section
 
 
 class IngestOptions(Section):
     """`datasets.<name>`. A reflectance of 1 is stored as 10,000."""
 
-    reflectance_max: int = Field(2000, ge=1, le=10_000)
-    on_error: Literal["stop", "skip"] = "stop"
+    reflectance_max: Annotated[int, Field(ge=1, le=10_000)]
+    on_error: Literal["stop", "skip"]
 
 
 class SyntheticIngestOptions(IngestOptions):

@@ -4,14 +4,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BANDS = ("B04", "B03", "B02")
-"""Sentinel-2's red, green and blue, the 10 m bands of an RGB image."""
-
 
 def to_rgb(bands: list[NDArray[np.uint16]], reflectance_max: int) -> NDArray[np.uint8]:
     """Return clip(x / reflectance_max · 255), truncated, as (H, W, 3) uint8.
 
-    `bands` are three (H, W) uint16, in the order of BANDS; `reflectance_max` is at most 10,000. TensorFlow
+    `bands` are three (H, W) uint16, red first; `reflectance_max` is at most 10,000. TensorFlow
     Datasets (`bigearthnet/rgb`) does this with 2000, and TorchGeo draws with it.
 
     OpenCV rounds to the nearest level, in float32. x / m · 255 is a multiple of 1/m: shifted by 1/2 - 1/(2m)

@@ -1,7 +1,7 @@
 """Where raw patches come from: an extracted tree, or the official archive read as a stream.
 
-Both hold, under any folders, one folder per patch with the files `<patch>_B04.tif` and so on; version 1 also
-`<patch>_labels_metadata.json`. Version 1 lies flat, version 2 in a folder per tile.
+Both hold the patches' folders under any others. Radar and reference maps, which come in folders of the same
+form and even of the same names, are told from Sentinel-2's patches by the files in them.
 """
 
 import bz2
@@ -10,17 +10,20 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 import zstandard
 
-from srscene.console import BadInput
-from srscene.ingest.reflectance import BANDS
+from srscene.core.console import BadInput, brief
+from srscene.raw.layout import BAND_FILES, LABEL_FILE, of_sentinel2
 
-LABEL_FILE = "labels_metadata.json"
-_WANTED = {LABEL_FILE, *(f"{band}.tif" for band in BANDS)}
+_WANTED = {LABEL_FILE, *BAND_FILES}
 _PATCH_FOLDER = re.compile(r".*_\d+_\d+")
+_OTHER_ARCHIVE = re.compile(r"[-_.]S1[-_.]|Reference_Maps")
+_LOOKS = 16
+"""At most so many patches are looked into to tell what a folder of them holds."""
 
 
 class Rejected(NamedTuple):
@@ -28,6 +31,13 @@ class Rejected(NamedTuple):
 
     name: str
     reason: str
+
+
+class OtherData(NamedTuple):
+    """Patch folders in `place` without Sentinel-2's bands: radar, or reference maps."""
+
+    place: str
+    folders: int
 
 
 class FolderPatch(NamedTuple):
@@ -60,8 +70,8 @@ class ArchivedPatch(NamedTuple):
 RawPatch = FolderPatch | ArchivedPatch
 
 
-def find_patches(root: Path, listed: Collection[str]) -> Iterator[RawPatch | Rejected]:
-    """Yield every patch in `root`, listed or not.
+def find_patches(root: Path, listed: Collection[str]) -> Iterator[RawPatch | OtherData | Rejected]:
+    """Yield every patch in `root`, listed or not, and what other data lie beside them.
 
     An archive is read in its own order; a tree is sorted by name. Raises BadInput when there is neither, or
     when it is unclear which archive is meant.
@@ -70,29 +80,53 @@ def find_patches(root: Path, listed: Collection[str]) -> Iterator[RawPatch | Rej
     return read_archive(archive, listed) if archive else read_tree(root, listed)
 
 
-def read_tree(root: Path, listed: Collection[str]) -> Iterator[FolderPatch]:
-    """Yield the patches of an extracted tree, sorted by name.
+def read_tree(root: Path, listed: Collection[str]) -> Iterator[FolderPatch | OtherData]:
+    """Yield the patches of an extracted tree, sorted by name, after what other data there are.
 
     A folder is a patch when a list names it or its name ends in two numbers; others are looked into.
     """
-    folders = sorted(_walk(str(root), "", listed))
-    if not folders:
+    patches: list[tuple[str, str]] = []
+    others: list[OtherData] = []
+    for place, names in _walk(str(root), "", listed):
+        if of_sentinel2(_some_files(os.path.join(root, place), names, listed)):
+            patches += [(name, os.path.join(place, name)) for name in names]
+        else:
+            others.append(OtherData(place, len(names)))
+    if not patches and not others:
         raise BadInput(
-            f"{root}: no patch folders and no archive in it; expected BigEarthNet, extracted or as .tar.gz "
-            "(version 1) or .tar.zst (version 2)"
+            f"{root}: no patch folders and no archive of Sentinel-2's in it; expected BigEarthNet-S2, "
+            "extracted or as .tar.gz (version 1) or .tar.zst (version 2)"
         )
-    return (FolderPatch(name, place, str(root)) for name, place in folders)
+    patches.sort()
+    return chain(sorted(others), (FolderPatch(name, place, str(root)) for name, place in patches))
 
 
-def _walk(root: str, place: str, listed: Collection[str]) -> Iterator[tuple[str, str]]:
+def _walk(root: str, place: str, listed: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder that holds patches, and their names, sorted."""
+    names = []
     with os.scandir(os.path.join(root, place)) as entries:
         for entry in entries:
             if entry.is_dir():
-                inner = os.path.join(place, entry.name)
                 if entry.name in listed or _PATCH_FOLDER.fullmatch(entry.name):
-                    yield entry.name, inner
+                    names.append(entry.name)
                 else:
-                    yield from _walk(root, inner, listed)
+                    yield from _walk(root, os.path.join(place, entry.name), listed)
+    if names:
+        yield place, sorted(names)
+
+
+def _some_files(folder: str, names: list[str], listed: Collection[str]) -> Iterator[str]:
+    """Yield the files of some of the patches in `folder`, of listed ones where there are any.
+
+    What lies side by side is of one kind, so that the first patch nearly always tells: looking into each of
+    500,000 would take minutes on a network's disk.
+    """
+    names = [name for name in names if name in listed] or names
+    for name in names[:: -(-len(names) // _LOOKS)]:
+        try:
+            yield from os.listdir(os.path.join(folder, name))
+        except OSError:  # whoever reads the patch says so
+            continue
 
 
 def _open_zst(path: Path, mode: Literal["rb"]) -> IO[bytes]:
@@ -115,8 +149,12 @@ def _suffix(path: Path) -> str:
 
 
 def find_archive(root: Path) -> Path | None:
-    """Return the archive in `root`, None when there is none; of several, the only one with S2 in its name."""
+    """Return the archive in `root`, None when there is none; of several, the only one with S2 in its name.
+
+    One that is called after radar or reference maps is none: the patches lie beside it.
+    """
     archives = sorted(path for path in root.glob("*") if path.is_file() and _suffix(path))
+    archives = [path for path in archives if "S2" in path.name or not _OTHER_ARCHIVE.search(path.name)]
     if len(archives) > 1:
         archives = [path for path in archives if "S2" in path.name] or archives
     if len(archives) > 1:
@@ -138,7 +176,7 @@ class _Member(tarfile.TarInfo):
             raise tarfile.ReadError(f"{error} at byte {tar.offset:,} of the tar") from None
 
 
-def read_archive(path: Path, listed: Collection[str]) -> Iterator[ArchivedPatch | Rejected]:
+def read_archive(path: Path, listed: Collection[str]) -> Iterator[ArchivedPatch | OtherData | Rejected]:
     """Yield the patches of a tar archive in its order, without extracting it; memory does not grow.
 
     A patch's files must follow each other, as in the official archives. A cut or damaged archive yields, in
@@ -154,14 +192,17 @@ def read_archive(path: Path, listed: Collection[str]) -> Iterator[ArchivedPatch 
                 place, files = folder, {}
             files[suffix] = data
     except (tarfile.TarError, EOFError, OSError, zstandard.ZstdError) as error:
-        reason = f"cut short or damaged ({error}), expected a whole archive; download it again"
+        reason = f"cut short or damaged ({brief(error)}), expected a whole archive; download it again"
         yield Rejected(path.name, f"{path.name}: {reason}")
     if place:
         yield _patch(path, place, files)
 
 
-def _patch(path: Path, place: str, files: dict[str, bytes]) -> ArchivedPatch:
-    return ArchivedPatch(place.rpartition("/")[2], f"{path.name}: {place}", files)
+def _patch(path: Path, place: str, files: dict[str, bytes]) -> ArchivedPatch | OtherData:
+    above, _, name = place.rpartition("/")
+    if not of_sentinel2(files):
+        return OtherData(f"{path.name}: {above}", 1)
+    return ArchivedPatch(name, f"{path.name}: {place}", files)
 
 
 def _read_members(path: Path, listed: Collection[str]) -> Iterator[tuple[str, str, bytes]]:

@@ -12,6 +12,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from srscene.core.console import brief
+
 SIZE = 120
 PIXEL_BYTES = SIZE * SIZE * 2
 
@@ -81,7 +83,9 @@ def _decode(data: bytes) -> NDArray:
     try:
         band = imagecodecs.tiff_decode(data)
     except Exception as error:  # imagecodecs has an exception of its own for each codec
-        raise BadTiff(f"not a readable TIFF of {len(data):,} bytes ({error}); expected a whole one") from None
+        raise BadTiff(
+            f"not a readable TIFF of {len(data):,} bytes ({brief(error)}); expected a whole one"
+        ) from None
     if band.shape != (SIZE, SIZE):
         found = "×".join(map(str, band.shape))
         raise BadTiff(f"{found} pixels, expected {SIZE}×{SIZE}")

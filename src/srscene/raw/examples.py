@@ -10,14 +10,16 @@ import tarfile
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-from srscene.console import BadInput
-from srscene.raw.folder import whole, write_split_lists
+from srscene.core.console import BadInput, brief
+from srscene.core.outputs import whole_folder
+from srscene.core.store import SPLITS, Split
+from srscene.raw.layout import LISTS, V1_FOLDER, write_lists
 
 PACKAGE = "bigearthnet-common"
 ARCHIVE = "BigEarthNet-S2-Example.tar.bz2"
 
 
-def unpack(out: Path) -> dict[str, list[str]]:
+def unpack(out: Path) -> dict[Split, list[str]]:
     """Write the patches, all twelve bands, to `out/BigEarthNet-v1.0/`, and `out/{train,val,test}.csv`.
 
     Returns the patch names by split. Raises BadInput when the package or a file of it is missing or damaged.
@@ -28,10 +30,10 @@ def unpack(out: Path) -> dict[str, list[str]]:
         raise BadInput(
             f"{PACKAGE}: not installed, expected version 2.8.0; run `pip install {PACKAGE}==2.8.0`"
         ) from None
-    with whole(out) as folder:
-        patches = _unpack_archive(_file(package, ARCHIVE), folder / "BigEarthNet-v1.0")
-        splits = {split: _named(package, split, patches) for split in ("train", "val", "test")}
-        write_split_lists(folder, splits)
+    with whole_folder(out) as folder:
+        patches = _unpack_archive(_file(package, ARCHIVE), folder / V1_FOLDER)
+        splits = {split: _named(package, split, patches) for split in SPLITS}
+        write_lists(folder, splits)
     return splits
 
 
@@ -51,11 +53,11 @@ def _unpack_archive(archive: Path, folder: Path) -> set[str]:
                 if member.name:
                     tar.extract(member, folder, filter="data")
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise BadInput(f"{archive}: damaged ({error}); install {PACKAGE} again") from None
+        raise BadInput(f"{archive}: damaged ({brief(error)}); install {PACKAGE} again") from None
     return {path.name for path in folder.iterdir()}
 
 
-def _named(package: Distribution, split: str, patches: set[str]) -> list[str]:
+def _named(package: Distribution, split: Split, patches: set[str]) -> list[str]:
     """Return those of `patches` that the official list of a split names, in its order."""
-    with bz2.open(_file(package, f"{split}.csv.bz2"), "rt") as names:
+    with bz2.open(_file(package, f"{LISTS[split]}.bz2"), "rt") as names:
         return [name for name in map(str.strip, names) if name in patches]

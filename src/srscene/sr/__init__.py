@@ -1,1 +1,1 @@
-"""Upscalers: one folder each, named as `sr` in params.yaml, all behind `upscaler.Upscaler`."""
+"""Upscalers: one folder each, named as `sr` in params.yaml, all behind `common.upscaler.Upscaler`."""

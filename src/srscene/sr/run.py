@@ -1,102 +1,124 @@
-"""Upscales a whole store: knows batches, shards and precision, and no model.
+"""Upscales a whole store: knows batches and shards, and no model.
 
-A finished shard is kept in scratch, so that a run that was killed goes on where it was. Shards hold fixed
-ranges of patches and batches do not cross them: the bytes do not depend on where a run was interrupted.
+Work is kept in scratch piece by piece, so that a run which was killed goes on where it was. Shards hold fixed
+ranges of patches, batches do not cross them, and every batch is full, since kernels round differently for
+another batch size: a patch's bytes do not depend on shards, or on where a run was interrupted.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from accelerate.utils import find_executable_batch_size
+from tqdm import tqdm
 
-from srscene.console import progress, say
-from srscene.device import describe, pick_device, pick_precision
-from srscene.scratch import fingerprint, publish, scratch
-from srscene.sr.checkpoints import weights_file
-from srscene.sr.download import sha256
-from srscene.sr.upscaler import Upscale, Upscaler, UpscalerOptions
-from srscene.store import SPLITS, Patch, PatchStore, ShardWriter, Split, shard_path
+from srscene.core import shard_writer
+from srscene.core.console import BadInput, progress, say
+from srscene.core.device import describe, pick_device
+from srscene.core.machine import Machine, one_process
+from srscene.core.params import Section
+from srscene.core.scratch import claimed, code, fingerprint, publish
+from srscene.core.shard_writer import ShardWriter
+from srscene.core.store import Image, Patch, PatchStore, shard_path
+from srscene.sr.common.checkpoints import weights_file, weights_sha256
+from srscene.sr.common.upscaler import Upscale, find
 
 
 def upscale_store(
-    name: str,
-    upscaler: Upscaler[Any],
-    options: UpscalerOptions,
-    patches: PatchStore,
-    weights: Path,
-    out: Path,
+    name: str, options: Section, machine: Machine, patches: PatchStore, weights_folder: Path, out: Path
 ) -> None:
     """Write every patch of `patches`, upscaled, to the store `out`, with its labels, split and name.
 
-    `weights` is the folder that the upscaler's `prepare` filled. The store's attributes tell sr, scale,
-    precision and the sha256 of the weights.
+    `weights_folder` is what the stage `weights` made. The store's attributes are those of `patches`, and sr,
+    options, precision, scale and the SHA-256 of the weights: `load_from_card` makes the upscaler from them.
     """
-    device = pick_device()
-    precision = pick_precision(options.precision, device, upscaler.gpu_precision)
-    file = weights_file(weights)
-    attributes = {"sr": name, "precision": precision, "weights": sha256(file) if file.exists() else None}
-    settings = [name, options.model_dump(), precision, describe(device), torch.__version__]
-    folder = scratch("upscale", fingerprint(settings, [patches.folder, weights, *_code(name)]))
-
-    shards = {
-        shard_path(folder, number): range(start, min(start + options.shard_size, len(patches)))
-        for number, start in enumerate(range(0, len(patches), options.shard_size))
+    one_process("upscale")
+    device, upscaler = pick_device(), find(name)
+    precision = upscaler.precision(options, device)
+    attributes = patches.attributes | {
+        "sr": name,
+        "options": options.model_dump(),
+        "precision": precision,
+        "weights": weights_sha256(weights_folder),
     }
-    todo = {path: indices for path, indices in shards.items() if not path.exists()}
-    left = sum(map(len, todo.values()))
-    say(
-        f"upscale: {name} on {describe(device)}, {precision}, batches of {options.batch_size}: "
-        f"{left} of {len(patches)} patches to do"
-    )
-    if todo:
-        upscale = upscaler.load(options, weights, device, precision)
-        work = chain.from_iterable(
-            _write(path, patches, indices, _batches(patches, indices, upscale, options, device), attributes)
-            for path, indices in todo.items()
+    batch_size = machine.batch(device, upscaler.gpu_batch, upscaler.cpu_batch)
+    settings = [attributes, describe(device), torch.__version__, patches.digest, shard_writer.SHARD_BYTES]
+    with claimed("upscale", fingerprint(settings, _files(name, weights_folder))) as folder:
+        say(
+            f"upscale: {name} on {describe(device)}, {precision}, batches of {batch_size}: "
+            f"{len(patches)} patches"
         )
-        for _ in progress(work, name, "patch", len(patches), len(patches) - left):
-            pass
-    publish(folder, out)
+        upscale = upscaler.load(options, weights_folder, device, precision)
+        _with_less_memory(batch_size, upscale, patches, device, attributes, folder)
+        publish(folder, out)
 
 
-def _batches(
-    patches: PatchStore,
-    indices: Sequence[int],
+def _with_less_memory(batch_size: int, *work: Any) -> None:
+    """Do `_upscale(batch_size, *work)`, with half the batch size whenever memory runs out."""
+
+    def half() -> int:
+        nonlocal batch_size
+        batch_size //= 2
+        if not batch_size:
+            raise BadInput("upscale: not even one patch fits the device's memory; free some, or take another")
+        say(f"upscale: out of memory; going on with batches of {batch_size}")
+        return batch_size
+
+    find_executable_batch_size(_upscale, batch_size, half)(*work)
+
+
+def _upscale(
+    batch_size: int,
     upscale: Upscale,
-    options: UpscalerOptions,
-    device: torch.device,
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield (n, H, W, 3) uint8 for each batch of up to `batch_size` patches."""
-    for start in range(0, len(indices), options.batch_size):
-        batch = indices[start : start + options.batch_size]
-        images = torch.from_numpy(np.stack([patches[index] for index in batch])).to(device)
-        yield upscale(images, [patches.names[index] for index in batch]).cpu().numpy()
-
-
-def _write(
-    path: Path,
     patches: PatchStore,
-    indices: Sequence[int],
-    batches: Iterator[NDArray[np.uint8]],
+    device: torch.device,
     attributes: dict[str, Any],
-) -> Iterator[str]:
-    """Write one shard, yielding each patch's name once it is added."""
-    first = next(batches)
-    scale = first.shape[1] // patches.image_shape[0]
-    images = chain.from_iterable(chain([first], batches))
-    with ShardWriter(path, len(indices), attributes | {"scale": scale}) as writer:
-        for index, image in zip(indices, images, strict=True):
-            name, split = patches.names[index], SPLITS[patches.split[index]]
-            writer.add(Patch(name, cast(Split, split), patches.labels[index], image))
-            yield name
+    folder: Path,
+) -> None:
+    """Write the shards that `folder` lacks, going on behind what it holds of one."""
+    count = len(patches)
+    first = _batch(upscale, patches, range(min(batch_size, count)), batch_size, device)  # tells the scale
+    attributes = attributes | {"scale": first.shape[1] // patches.image_shape[0]}
+    shard_size = shard_writer.patches_per_shard(first.shape[1:])
+    shards = {
+        shard_path(folder, number): range(start, min(start + shard_size, count))
+        for number, start in enumerate(range(0, count, shard_size))
+    }
+    todo = {path: shard for path, shard in shards.items() if not path.exists()}
+    done = count - sum(map(len, todo.values()))
+    bar: tqdm[Any]
+    with progress([], attributes["sr"], "patch", count, done) as bar:
+        for path, shard in todo.items():
+            with ShardWriter(path, attributes, resume=True) as writer:
+                bar.update(writer.count)  # what an earlier run left of it
+                for start in range(shard.start + writer.count, shard.stop, batch_size):
+                    indices = range(start, min(start + batch_size, shard.stop))
+                    pictures = first[: len(indices)]
+                    if start:
+                        pictures = _batch(upscale, patches, indices, batch_size, device)
+                    writer.extend([_patch(patches, *pair) for pair in zip(indices, pictures, strict=True)])
+                    bar.update(len(indices))
 
 
-def _code(name: str) -> list[Path]:
-    """The files whose edit may change a pixel: all of the upscaler's, and the code that all share."""
+def _batch(
+    upscale: Upscale, patches: PatchStore, indices: Sequence[int], size: int, device: torch.device
+) -> Image:
+    """Return the pictures (n, H, W, 3) of n patches; copies of the last one fill the batch up to `size`."""
+    full = [*indices, *[indices[-1]] * (size - len(indices))]
+    images = torch.from_numpy(patches.batch(full)).to(device)
+    pictures: Image = upscale(images, [patches.names[index] for index in full])[: len(indices)].cpu().numpy()
+    return pictures
+
+
+def _patch(patches: PatchStore, index: int, picture: Image) -> Patch:
+    return Patch(patches.names[index], patches.split_of(index), patches.labels[index], picture)
+
+
+def _files(name: str, weights_folder: Path) -> list[Path]:
+    """The small files whose edit may change a pixel: code, and what lies beside the weights."""
     here = Path(__file__).parent
-    own = (file for file in (here / name).rglob("*") if file.is_file() and file.suffix != ".pyc")
-    return sorted([*here.glob("*.py"), *own])
+    own = here / name
+    beside = [file for file in sorted(weights_folder.rglob("*")) if file.is_file()]
+    settings = [file for file in beside if file != weights_file(weights_folder)]  # that one is hashed anyway
+    return [*code(own / "model", own / "options.py", here / "common", Path(__file__)), *settings]

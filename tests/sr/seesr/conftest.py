@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-import tiny_checkpoint
 
-from srscene.sr.seesr import conversion
+from srscene.sr.seesr.checkpoint import conversion
+from tests.sr.seesr import tiny_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Repeats the official cases and runs with our code: `python official_run.py FILE` writes all outputs.
+"""python -m tests.sr.seesr.official_run FILE: repeats the official cases and runs, and writes all outputs.
 
 As officially, guidance doubles what the VAE encodes, and ControlNet embeds the condition at every step. The
 restorer does both once; kernels may round them otherwise then, as they do for every other batch size.
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from official import CPU, config, network, picture, recorded
 from safetensors.torch import save_file
 from torch import nn
 
-from srscene.sr.seesr import colour, pipeline
-from srscene.sr.seesr.restorer import make_scheduler
-from srscene.sr.seesr.tiling import Tiling
+from srscene.sr.seesr.model import colour, pipeline
+from srscene.sr.seesr.model.restorer import make_scheduler
+from srscene.sr.seesr.model.tiling import Tiling
+from tests.sr.seesr.official import CPU, config, network, picture, recorded
 
 CASES = ["case0", "case1", "case2"]
 RUNS = ["main", "noise_start", "tiled", "nocfg"]
@@ -23,13 +23,13 @@ Networks = dict[str, Any]
 Outputs = dict[str, torch.Tensor]
 
 
-def networks() -> Networks:
-    return {name: network(name) for name in ("unet", "controlnet", "vae")}
+def networks(dtype: torch.dtype = torch.float32) -> Networks:
+    return {name: network(name, dtype) for name in ("unet", "controlnet", "vae")}
 
 
-def case(networks: Networks, name: str) -> Outputs:
+def case(networks: Networks, name: str, dtype: torch.dtype = torch.float32) -> Outputs:
     """One step of ControlNet and UNet, the latter with the residuals of the former and without any."""
-    data = recorded("unet_controlnet", name)
+    data = inputs_as(dtype, recorded("unet_controlnet", name))
     inputs = (
         data["sample"],
         data["timestep"],
@@ -52,19 +52,19 @@ def case(networks: Networks, name: str) -> Outputs:
     }
 
 
-def run(networks: Networks, name: str) -> Outputs:
+def run(networks: Networks, name: str, dtype: torch.dtype = torch.float32) -> Outputs:
     """A whole run: the start, the latents after every step, the decoded picture and the three uint8 ones."""
-    data, settings = recorded("pipeline", name), config("meta")[name]
+    data, settings = inputs_as(dtype, recorded("pipeline", name)), config("meta")[name]
     scheduler = make_scheduler("ddpm", config("scheduler_config"))
     scheduler.set_timesteps(settings["steps"])
     assert scheduler.timesteps.tolist() == settings["timesteps"]
     source = picture(data["cond_uint8"])
-    condition = source.float().div(255)
+    condition = source.to(dtype).div(255)
     height, width = condition.shape[2] // 8, condition.shape[3] // 8
 
     outputs: Outputs = {}
     generators = [torch.Generator().manual_seed(settings["generator_seed"])]
-    latents = pipeline.draw((4, height, width), generators, CPU)
+    latents = pipeline.draw((4, height, width), generators, CPU).to(dtype)
     if settings["start_point"] == "lr":  # the official code draws the VAE's noise elsewhere: it was recorded
         noise = data["noise.vae_posterior"]
         encoded = pipeline.encode(networks["vae"], condition.repeat(len(noise), 1, 1, 1), noise)[:1]
@@ -72,7 +72,7 @@ def run(networks: Networks, name: str) -> Outputs:
         outputs |= {"lr_latent_scaled": encoded, "start_latents": latents}
 
     tiling = Tiling(height, width, settings["latent_tiled_size"], settings["latent_tiled_overlap"])
-    tiles = pipeline.embed(nn.Identity(), condition, tiling, torch.float32)
+    tiles = pipeline.embed(nn.Identity(), condition, tiling, dtype)
     conditions = pipeline.Conditions(
         data["prompt_embeds"], data["image_embeds"], tiles, tiling, settings["conditioning_scale"]
     )
@@ -93,6 +93,11 @@ def pictures(networks: Networks, latents: torch.Tensor, source: torch.Tensor) ->
     image = pipeline.to_uint8(decoded)
     uint8 = {"image": image, **{how: colour.fix(image, source, how) for how in ("adain", "wavelet")}}
     return {"decoded": decoded, **{f"{name}_uint8": _rows(pixels) for name, pixels in uint8.items()}}
+
+
+def inputs_as(dtype: torch.dtype, data: Outputs) -> Outputs:
+    """What was recorded, with all that is floating in this type."""
+    return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in data.items()}
 
 
 def _rows(pixels: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-sys.path.insert(0, str(Path(__file__).parent))
-from official import config, weights  # type: ignore[import-not-found]
+sys.path.insert(0, str(Path(__file__).parents[3]))  # where `tests` is, seen from another folder
+from tests.sr.seesr.official import config, weights
 
 SYMBOLS = [chr(code) for code in range(33, 127)]
 VOCABULARY = [*SYMBOLS, *(f"{symbol}</w>" for symbol in SYMBOLS), "<|startoftext|>", "<|endoftext|>"]

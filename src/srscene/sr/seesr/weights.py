@@ -1,79 +1,95 @@
 """Gets SeeSR's checkpoints, makes models/upscaler/ from them, and says where they come from."""
 
-import json
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from srscene.console import BadInput, progress
-from srscene.scratch import root
-from srscene.sr.download import Remote, fetch, sha256
-from srscene.sr.seesr import sources
-from srscene.sr.seesr.conversion import convert, read_json
-from srscene.sr.upscaler import Card
+from srscene.core.console import BadInput, progress
+from srscene.core.outputs import sha256, write_json
+from srscene.core.scratch import root
+from srscene.core.store import PatchStore
+from srscene.sr.seesr.checkpoint import sources
+from srscene.sr.seesr.checkpoint.conversion import convert, read_json
+from srscene.sr.seesr.options import WeightsOptions
+from srscene.sr.weights.download import Remote, fetch
+from srscene.sr.weights.locate import Card
 
 PINS = "sha256.json"
 """In checkpoints/seesr: the hashes, when first used, of the files whose hash nobody publishes."""
 
 
-def prepare(weights: str, turbo: bool, out: Path) -> Card:
-    """Fill `out` from the official files or from the folder that `weights` names; return the card.
+def prepare(options: WeightsOptions, patches: PatchStore, seed: int, folder: Path) -> Card:
+    """Fill `folder` from the official files or from those in a folder of yours; return the card.
 
     Raises BadInput when files are missing, damaged, changed since they were first used, or not SeeSR's.
     """
-    official = weights == "official"
-    remotes = sources.needed(turbo)
-    folder = root() / ("checkpoints/seesr" if official else weights)
-    hashes = _fetched(remotes, folder) if official else _found(remotes, folder)
+    official = options.source == "official"
+    remotes = sources.needed(options.turbo)
+    files = root() / ("checkpoints/seesr" if official else options.source)
+    hashes = _fetched(remotes, files) if official else _found(remotes, files, options.source)
     unknown = {path: hashes[path] for path in remotes if official and len(remotes[path].sha256) < 64}
-    pins = agreed(unknown, folder / PINS)
-    parameters = convert(folder, turbo, out)
+    pins = agreed(unknown, files / PINS)
+    parameters = convert(files, options.turbo, folder)
     if official:  # only now: what could not be converted is not pinned
-        _note(pins, folder / PINS)
+        write_json(files / PINS, dict(sorted(pins.items())))
     return {
         "source": "official" if official else "folder",
         "files": {
             path: {
                 "sha256": hashes[path],
-                "bytes": (folder / path).stat().st_size,
+                "bytes": (files / path).stat().st_size,
                 "licence": remotes[path].licence,
                 "page": remotes[path].page,
             }
             for path in sorted(remotes)
         },
         "licence": "; ".join(sorted({remote.licence for remote in remotes.values()})),
-        "made": "tensors renamed, DAPE merged into RAM" + (", sd-turbo's UNet" if turbo else ""),
+        "made": "tensors renamed, DAPE merged into RAM" + (", sd-turbo's UNet" if options.turbo else ""),
         "parameters": parameters,
     }
 
 
-def _fetched(remotes: dict[str, Remote], folder: Path) -> dict[str, str]:
+def _fetched(remotes: Mapping[str, Remote], folder: Path) -> dict[str, str]:
     """Return the sha256 of the official files, downloaded where they are not there yet."""
     hashes: dict[str, str] = {}
     for path, remote in remotes.items():
         try:
             _, hashes[path] = fetch(remote._replace(file=Path(path).name), (folder / path).parent)
         except BadInput as error:
-            missing = [other for other in remotes if other != path and not (folder / other).exists()]
-            pages = ", ".join(sorted({remotes[other].page for other in missing}))
-            listed = ", ".join(map(sources.with_size, missing))
-            also = f"; also missing in {folder}: {listed} (from {pages})" if missing else ""
-            raise BadInput(f"{error}{also}") from None
+            if (folder / path).exists():  # but it is another file
+                raise
+            missing = _missing(remotes, folder)
+            raise BadInput(
+                f"{folder}: lacks {len(missing)} of {len(remotes)} files; mend what the last line says and "
+                f"run again, or put each there under its name:\n{_listed(missing)}\n{error}"
+            ) from None
     return hashes
 
 
-def _found(remotes: dict[str, Remote], folder: Path) -> dict[str, str]:
+def _found(remotes: Mapping[str, Remote], folder: Path, source: str) -> dict[str, str]:
     """Return the sha256 of the files of a folder in the official layout."""
-    missing = [path for path in remotes if not (folder / path).is_file()]
-    if missing:
-        listed = ", ".join(map(sources.with_size, missing))
+    expected = f"official or a folder laid out like preset/models of {sources.SEESR_PAGE}"
+    if not folder.is_dir():
         raise BadInput(
-            f"{folder}: {listed} not found; expected a folder laid out like preset/models of "
-            f"{sources.SEESR_PAGE}, or weights: official"
+            f"params.yaml: upscalers.seesr.weights.source: {source!r}: no such folder; choose {expected}"
+        )
+    if missing := _missing(remotes, folder):
+        raise BadInput(
+            f"{folder}: lacks {len(missing)} of {len(remotes)} files; put each there under its name, or "
+            f"set upscalers.seesr.weights.source to {expected}:\n{_listed(missing)}"
         )
     return {path: sha256(folder / path) for path in progress(sorted(remotes), "sha256", "file")}
 
 
-def agreed(hashes: dict[str, str], file: Path) -> dict[str, str]:
+def _missing(remotes: Mapping[str, Remote], folder: Path) -> dict[str, Remote]:
+    return {path: remote for path, remote in remotes.items() if not (folder / path).is_file()}
+
+
+def _listed(missing: Mapping[str, Remote]) -> str:
+    """Return a line per file: its path, about how large it is, where a person finds it."""
+    return "\n".join(f"  {sources.with_size(path)} from {remote.page}" for path, remote in missing.items())
+
+
+def agreed(hashes: Mapping[str, str], file: Path) -> dict[str, str]:
     """Return these hashes and those noted in `file`; raises BadInput where the two differ."""
     pins = read_json(file, "restore it, or delete it to pin the files anew") if file.exists() else {}
     for path, found in hashes.items():
@@ -83,9 +99,3 @@ def agreed(hashes: dict[str, str], file: Path) -> dict[str, str]:
                 f"the old file back, or delete its entry in {file} if you trust the new one"
             )
     return pins
-
-
-def _note(pins: dict[str, str], file: Path) -> None:
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(pins, indent=2, sort_keys=True) + "\n")
-    os.replace(temporary, file)

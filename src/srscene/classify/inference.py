@@ -1,0 +1,99 @@
+"""From a store's uint8 images to the logits of a classifier, on one device or several."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.utils import gather_object
+from accelerate.utils.memory import should_reduce_batch_size
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from srscene.classify.artefact import ClassifierCard
+from srscene.classify.batches import Indices, loader, plan_reading
+from srscene.core.console import BadInput, progress, say
+from srscene.core.device import DTYPES, Precision, pick_device
+from srscene.core.labels import CLASSES
+from srscene.core.machine import Machine
+from srscene.core.store import PatchStore
+
+T = TypeVar("T")
+ON_GPU, ON_CPU = 64, 8
+"""Whole images at once, of 480×480 pixels and less."""
+
+
+def start_processes() -> PartialState:
+    """Return accelerate's handle on the device and the processes: one, or as many as a launcher started."""
+    return PartialState(cpu=pick_device().type == "cpu")
+
+
+def start_accelerator(precision: Precision) -> Accelerator:
+    """Return the handle for training: device, processes, and steps in `precision`.
+
+    Raises BadInput for fp16 on a CPU.
+    """
+    cpu = pick_device().type == "cpu"
+    if cpu and precision == "fp16":
+        raise BadInput(
+            "params.yaml: classifier.precision: fp16, but there is no GPU, and fp16 trains on none else; "
+            "set it to auto"
+        )
+    return Accelerator(cpu=cpu, mixed_precision="no" if precision == "fp32" else precision)
+
+
+def normalise(images: Tensor, card: ClassifierCard) -> Tensor:
+    """Turn (N, H, W, 3) uint8 RGB into the (N, 3, H, W) float32 that the model takes, channels last."""
+    mean, std = (torch.tensor(values, device=images.device) for values in (card.mean, card.std))
+    return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+
+
+def logits(
+    model: nn.Module,
+    card: ClassifierCard,
+    store: PatchStore,
+    indices: Indices,
+    machine: Machine,
+    what: str | None = None,
+) -> NDArray[np.float32]:
+    """Return the logits of whole images, (N, 19) float32 in the order of `indices`, in every process.
+
+    The processes share the work. `model` is in evaluation mode, on the device, and channels last; it
+    computes in the card's precision. `what` names the progress bar, None shows none.
+    """
+    processes = start_processes()
+    device = processes.device
+    ours = np.array_split(indices, processes.num_processes)[processes.process_index]
+    autocast = torch.autocast(device.type, DTYPES[card.precision], enabled=card.precision != "fp32")
+
+    def run(batch_size: int) -> list[NDArray[np.float32]]:
+        batches = loader(store, plan_reading(ours, batch_size), device, machine.readers(device))
+        shown = progress(batches, what, "batch") if what and processes.is_main_process else batches
+        found = [np.empty((0, len(CLASSES)), np.float32)]
+        with torch.inference_mode(), autocast:
+            for batch in shown:
+                images = batch.images.to(device, non_blocking=True)
+                found.append(model(normalise(images, card)).float().cpu().numpy())
+        return found
+
+    found = halving(run, machine.batch(device, ON_GPU, ON_CPU))
+    return np.concatenate(gather_object(found))
+
+
+def halving(run: Callable[[int], T], batch_size: int) -> T:
+    """Return `run(batch_size)`, tried with half the batch as often as memory runs out.
+
+    Raises BadInput when it runs out for a batch of one.
+    """
+    while True:
+        try:
+            return run(batch_size)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+        if batch_size == 1:
+            raise BadInput("memory: not enough for one image; free some, or choose a smaller backbone")
+        batch_size //= 2
+        torch.cuda.empty_cache()
+        say(f"memory runs out: on with a batch of {batch_size}")

@@ -1,0 +1,243 @@
+"""Trains a backbone on the 19 labels, by `recipe`.
+
+Works alike on a CPU, a GPU, and in as many processes as a launcher starts. After each epoch a checkpoint goes
+to scratch, from which a killed run goes on; on a CPU to the very bytes of an unbroken run.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import reduce, set_seed
+from torch import Tensor, nn
+
+from srscene.classify import checkpoint
+from srscene.classify.artefact import WEIGHTS, ClassifierCard, save_card
+from srscene.classify.backbone import create, normalisation, smallest_window, to_device
+from srscene.classify.batches import Batch, augment, loader, plan_training, share, steps_per_epoch
+from srscene.classify.checkpoint import Epoch, History
+from srscene.classify.inference import logits, normalise, start_accelerator
+from srscene.classify.options import ClassifierOptions
+from srscene.classify.recipe import (
+    learning_rate,
+    loss,
+    macro_average_precision,
+    make_optimizer,
+    start_at_prior,
+)
+from srscene.core.console import BadInput, progress, say
+from srscene.core.device import Precision, describe, pick_device, pick_precision
+from srscene.core.labels import CLASSES
+from srscene.core.machine import Machine
+from srscene.core.outputs import whole_folder
+from srscene.core.scratch import claimed, code, fingerprint, work_folder
+from srscene.core.store import PatchStore
+
+
+def train(
+    store: PatchStore,
+    backbone: str,
+    options: ClassifierOptions,
+    seed: int,
+    machine: Machine,
+    out: Path,
+    curves: Path,
+) -> None:
+    """Train timm's `backbone` on the train split; leave it in the folder `out`, its epochs in `curves`.
+
+    `out` gets model.safetensors and card.json, `curves` is a CSV file. Keeps the epoch with the best macro
+    average precision on the validation split, or the last one where there is no validation patch.
+    Raises BadInput when there is nothing to train on, or the backbone cannot take the images.
+    """
+    precision = pick_precision(options.precision, pick_device(), on_gpu="bf16")
+    accelerator = start_accelerator(precision)
+    _check(store, accelerator.num_processes)
+    set_seed(seed)
+    model, card = _start(store, backbone, options, precision)
+    if accelerator.is_main_process:
+        _announce(store, card, options, accelerator)
+    with _scratch(scratch_key(store, backbone, options, seed), accelerator) as work:
+        history = Training(store, model, card, options, seed, machine, accelerator).run(work)
+        if accelerator.is_main_process:
+            history.write(curves)
+            _publish(card, history, work, out)
+            checkpoint.remove(work)
+        accelerator.wait_for_everyone()
+
+
+def scratch_key(store: PatchStore, backbone: str, options: ClassifierOptions, seed: int) -> str:
+    """Return what stands for exactly this training: same images, settings and code. Reads no image."""
+    settings = [backbone, options.model_dump(), seed, torch.__version__, store.digest]
+    return fingerprint(settings, code(Path(__file__).parent))
+
+
+def _check(store: PatchStore, processes: int) -> None:
+    patches = len(store.indices("train"))
+    if store.image_shape[0] != store.image_shape[1]:
+        raise BadInput(
+            f"{store.folder}: images of {store.image_shape[:2]} pixels, expected squares; upscale again"
+        )
+    if not patches:
+        raise BadInput(f"{store.folder}: its train split is empty; choose a dataset with training patches")
+    if patches < processes:
+        raise BadInput(f"{store.folder}: {patches} training patches for {processes} processes; start fewer")
+
+
+def _start(
+    store: PatchStore, backbone: str, options: ClassifierOptions, precision: Precision
+) -> tuple[nn.Module, ClassifierCard]:
+    """Return the untrained model and a card that lacks the results."""
+    image_size = store.image_shape[0]
+    model = create(backbone, image_size, options.pretrained)
+    window = smallest_window(model, round(options.crop * image_size), image_size)
+    start_at_prior(model, store.labels[store.indices("train")])
+    mean, std = normalisation(model)
+    card = ClassifierCard(
+        backbone, CLASSES, image_size, window, mean, std, options.pretrained, options.epochs, 0, None,
+        precision, store.attributes,
+    )  # fmt: skip
+    return model, card
+
+
+def _announce(
+    store: PatchStore, card: ClassifierCard, options: ClassifierOptions, accelerator: Accelerator
+) -> None:
+    wanted = round(options.crop * card.image_size)
+    if card.window > wanted:
+        say(
+            f"{card.backbone} is trained on windows of {card.window} px, the smallest that it takes, "
+            f"not {wanted}"
+        )
+    count = accelerator.num_processes
+    processes = f" × {count} processes" if count > 1 else ""
+    say(
+        f"{card.backbone} on {len(store.indices('train'))} patches, windows of {card.window} px; "
+        f"{describe(accelerator.device)}{processes}, {card.precision}, batch {options.batch_size}"
+    )
+    if not len(store.indices("val")):
+        say("no validation patches: nothing tells which epoch is best, so the last one is kept")
+
+
+@contextmanager
+def _scratch(key: str, accelerator: Accelerator) -> Iterator[Path]:
+    """Yield the work folder, which the main process holds for all of them."""
+    main = accelerator.is_main_process
+    with claimed("train", key) if main else nullcontext(work_folder("train", key)) as work:
+        accelerator.wait_for_everyone()
+        yield work
+
+
+def _publish(card: ClassifierCard, history: History, work: Path, out: Path) -> None:
+    """Put the kept epoch's weights and their card into `out`; `work` stays whole, for a kill meanwhile."""
+    best = history.best
+    assert best is not None
+    with whole_folder(out) as folder:
+        shutil.copyfile(checkpoint.weights_file(work, best), folder / WEIGHTS)
+        save_card(replace(card, best_epoch=best.epoch, val_macro_ap=best.val_macro_ap), folder)
+
+
+class Training:
+    """A model being trained: `run` does what is left of it."""
+
+    def __init__(
+        self,
+        store: PatchStore,
+        model: nn.Module,
+        card: ClassifierCard,
+        options: ClassifierOptions,
+        seed: int,
+        machine: Machine,
+        accelerator: Accelerator,
+    ) -> None:
+        self.store, self.card, self.options, self.seed = store, card, options, seed
+        self.machine, self.accelerator = machine, accelerator
+        self.train, self.val = store.indices("train"), store.indices("val")
+        self.steps = steps_per_epoch(len(self.train), options.batch_size)
+        self.model = to_device(model, accelerator.device)
+        self.parallel, self.optimizer = accelerator.prepare(self.model, make_optimizer(self.model, options))
+        self.history = History()
+
+    def run(self, work: Path) -> History:
+        """Train from the last checkpoint in `work`, if there is one, to the last epoch."""
+        self._resume(work)
+        done = len(self.history.epochs)
+        epochs, steps, device = self.options.epochs, self.steps, self.accelerator.device
+        plan = plan_training(self.train, self.options.batch_size, range(done, epochs), self.seed)
+        plan = share(plan, self.accelerator.process_index, self.accelerator.num_processes)
+        batches = iter(loader(self.store, plan, device, self.machine.readers(device)))
+        bar: Any = progress((), "train", "step", total=epochs * steps, done=done * steps)
+        bar.disable = not self.accelerator.is_main_process
+        for number in range(done, epochs):
+            train_loss = self._epoch(number, islice(batches, steps), bar)
+            self._finish(number, train_loss, work)
+        bar.close()
+        return self.history
+
+    def _epoch(self, number: int, batches: Iterator[Batch], bar: Any) -> float:
+        """Do one epoch's steps; return the mean loss of a patch."""
+        set_seed(self.seed + number)  # of dropout and the like, in backbones that have it
+        self.model.train()
+        total = torch.zeros((), device=self.accelerator.device)
+        for step, batch in enumerate(batches, number * self.steps):
+            total += self.step(step, batch)
+            bar.update()
+        return float(reduce(total, "sum")) / len(self.train)
+
+    def step(self, step: int, batch: Batch) -> Tensor:
+        """Do one step on this process's share of a batch; return the sum of its patches' losses."""
+        random = np.random.default_rng([self.seed, step, self.accelerator.process_index])
+        device = self.accelerator.device
+        images = augment(batch.images.to(device, non_blocking=True), self.card.window, random)
+        labels = batch.labels.to(device, non_blocking=True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, self.options, self.steps)
+        mean = loss(self.parallel(normalise(images, self.card)), labels)
+        self.accelerator.backward(mean)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return mean.detach() * len(labels)
+
+    def _finish(self, number: int, train_loss: float, work: Path) -> None:
+        """Validate where it is due, note the epoch, save."""
+        due = (number + 1) % self.options.validate_every == 0 or number + 1 == self.options.epochs
+        val_loss, val_macro_ap = self._validate() if due and len(self.val) else (None, None)
+        rate = learning_rate((number + 1) * self.steps - 1, self.options, self.steps)
+        self.history.add(Epoch(number + 1, train_loss, val_loss, val_macro_ap, rate))
+        if self.accelerator.is_main_process:
+            checkpoint.save(work, self.history, self.model, self._states())
+        self.accelerator.wait_for_everyone()
+
+    def _validate(self) -> tuple[float, float | None]:
+        """Return the mean loss and the macro average precision on the validation split."""
+        self.model.eval()
+        found = logits(self.model, self.card, self.store, self.val, self.machine)
+        labels = self.store.labels[self.val]
+        mean = loss(torch.from_numpy(found), torch.from_numpy(labels).float())
+        return float(mean), macro_average_precision(labels, found)
+
+    def _states(self) -> dict[str, Any]:
+        scaler = self.accelerator.scaler
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": scaler.state_dict() if scaler else {},
+        }
+
+    def _resume(self, work: Path) -> None:
+        found = checkpoint.load(work, self.accelerator.device)
+        if found is None:
+            return
+        self.history, states = found
+        self.model.load_state_dict(states["model"])
+        self.optimizer.load_state_dict(states["optimizer"])
+        if self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(states["scaler"])
+        if self.accelerator.is_main_process:
+            say(f"going on after epoch {len(self.history.epochs)} of {self.options.epochs}")

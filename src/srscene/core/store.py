@@ -1,0 +1,158 @@
+"""PatchStore: image patches with labels, split and names, in ordinary HDF5 files of about 1 GB.
+
+A store is a folder of `shard-00000.h5`, `shard-00001.h5`, … Each shard holds, for its n patches,
+
+    images     (n, H, W, 3) uint8, RGB, contiguous: read through a memory map at the data set's offset
+    reference  (n, H', W', 3) uint8, only where the true high-resolution image is known
+    labels     (n, 19) uint8 of 0 and 1, columns as in the attribute `classes`
+    split      (n,) uint8, index into SPLITS
+    names      (n,) fixed-length ASCII
+
+and in its attribute `sha256` the digest of all of them. `shard_writer` writes them.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from srscene.core.console import BadInput, brief
+from srscene.core.labels import CLASSES
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Image = NDArray[np.uint8]
+OPEN_MAPS = 512
+"""Memory maps that a store keeps; each holds a file descriptor, of which a process usually has 1,024."""
+
+
+class Patch(NamedTuple):
+    """One patch: image (H, W, 3) uint8 RGB, labels (19,) uint8, reference as image or None."""
+
+    name: str
+    split: Split
+    labels: NDArray[np.uint8]
+    image: Image
+    reference: Image | None = None
+
+
+class Shard(NamedTuple):
+    """A shard's file, and where in it the images lie: data set -> (offset in bytes, shape)."""
+
+    path: Path
+    arrays: dict[str, tuple[int, tuple[int, ...]]]
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:05d}.h5"
+
+
+class PatchStore:
+    """Reads a store: `store[i]` is image i, (H, W, 3) uint8. Labels, splits and names are held in memory.
+
+    Opening reads no image. However many shards there are, at most OPEN_MAPS are mapped at a time. Safe to
+    pass to DataLoader workers: maps are opened lazily in each process.
+    Raises BadInput when the folder holds no shard, a shard is missing or damaged, or classes differ.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        paths = sorted(self.folder.glob("shard-*.h5"))
+        if not paths:
+            raise BadInput(f"{self.folder}: no shard-*.h5 in it; run `dvc repro` or `dvc pull` first")
+        tables = [_read_table(path, number) for number, path in enumerate(paths)]
+        self.names: list[str] = [name for table in tables for name in table["names"]]
+        self.labels: NDArray[np.uint8] = np.concatenate([table["labels"] for table in tables])
+        self.split: NDArray[np.uint8] = np.concatenate([table["split"] for table in tables])
+        self.attributes: dict[str, Any] = tables[0]["attributes"]
+        self.classes = CLASSES
+        self.digest = sha256("".join(table["sha256"] for table in tables).encode()).hexdigest()
+        """Stands for all that the store holds, as its shards recorded it when they were written."""
+        self.shards = [Shard(path, table["arrays"]) for path, table in zip(paths, tables, strict=True)]
+        self.image_shape: tuple[int, int, int] = tables[0]["arrays"]["images"][1][1:]
+        self.has_reference: bool = "reference" in tables[0]["arrays"]
+        self._starts = np.cumsum([0] + [len(table["names"]) for table in tables])
+        self._maps: OrderedDict[tuple[int, str], NDArray[np.uint8]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Image:
+        return np.array(self._view(index, "images"))
+
+    def __iter__(self) -> Iterator[Image]:
+        return (self[index] for index in range(len(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_maps": OrderedDict()}
+
+    def batch(self, indices: Sequence[int] | NDArray[np.intp]) -> Image:
+        """Return the images of these patches, (N, H, W, 3) uint8."""
+        images = np.empty((len(indices), *self.image_shape), np.uint8)
+        for row, index in enumerate(indices):
+            images[row] = self._view(int(index), "images")
+        return images
+
+    def reference(self, index: int) -> Image:
+        """Return the true high-resolution image of patch `index`, (H', W', 3) uint8."""
+        return np.array(self._view(index, "reference"))
+
+    def split_of(self, index: int) -> Split:
+        """Return the split of patch `index`."""
+        return SPLITS[self.split[index]]
+
+    def indices(self, split: Split) -> NDArray[np.intp]:
+        """Return the indices of the patches of a split, ascending."""
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def shard_ranges(self) -> list[range]:
+        """Return, for each shard, the range of patch indices that it holds."""
+        return [
+            range(int(start), int(end))
+            for start, end in zip(self._starts[:-1], self._starts[1:], strict=True)
+        ]
+
+    def _view(self, index: int, name: str) -> Image:
+        """Return an image as a view into its shard's memory map."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        shard = int(np.searchsorted(self._starts, index, "right")) - 1
+        key = (shard, name)
+        if key in self._maps:
+            self._maps.move_to_end(key)
+        else:
+            path, arrays = self.shards[shard]
+            offset, shape = arrays[name]
+            self._maps[key] = np.memmap(path, np.uint8, "r", offset, shape)
+            if len(self._maps) > OPEN_MAPS:
+                self._maps.popitem(last=False)  # unmapped, and its descriptor closed, with its last view
+        view: Image = self._maps[key][index - self._starts[shard]]
+        return view
+
+
+def _read_table(path: Path, number: int) -> dict[str, Any]:
+    if path != shard_path(path.parent, number):
+        raise BadInput(f"{path}: {shard_path(path.parent, number).name} is missing; run the stage again")
+    try:
+        with h5py.File(path, "r") as file:
+            arrays = [name for name in ("images", "reference") if name in file]
+            table = {
+                "names": file["names"][:].astype("U").tolist(),
+                "labels": file["labels"][:],
+                "split": file["split"][:],
+                "attributes": json.loads(file.attrs["attributes"]),
+                "sha256": file.attrs["sha256"],
+                "arrays": {name: (file[name].id.get_offset(), file[name].shape) for name in arrays},
+            }
+            classes = tuple(json.loads(file.attrs["classes"]))
+    except (OSError, KeyError) as error:
+        raise BadInput(f"{path}: damaged ({brief(error)}); delete it and run the stage again") from None
+    if classes != CLASSES:
+        raise BadInput(f"{path}: its classes are {classes[:2]}…, expected {CLASSES[:2]}…; ingest again")
+    return table

@@ -1,0 +1,14 @@
+"""The sections `upscalers.bicubic.weights` and `.upscale` of params.yaml."""
+
+from pydantic import Field
+
+from srscene.core.params import Section
+
+
+class WeightsOptions(Section):
+    pass
+
+
+class UpscaleOptions(Section):
+    scale: int = Field(ge=2)
+    """Output pixels per input pixel, along a side."""

@@ -1,0 +1,1 @@
+"""What the stages `weights` and `upscale` share: an edit here reruns both."""

@@ -1,0 +1,59 @@
+"""The body that convolutional upscalers share: one `build` function makes an upscaler of a network."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from srscene.core.device import DTYPES, Precision, pick_precision
+from srscene.core.params import PrecisionChoice
+from srscene.sr.common.checkpoints import State, read, weights_file
+from srscene.sr.common.tensors import from_unit_range, to_unit_range
+from srscene.sr.common.upscaler import Upscale, Upscaler
+
+Build = Callable[[State, Path], nn.Module]
+"""Weights and their file -> the network, RGB in 0..1 to RGB; raises BadInput when they are another's."""
+
+
+class Options(Protocol):
+    @property
+    def precision(self) -> PrecisionChoice: ...
+
+
+class NetworkUpscaler(Upscaler[Options]):
+    """An upscaler without randomness, which `build` makes of the weights alone."""
+
+    def __init__(
+        self, build: Build, gpu_precision: Precision = "fp32", gpu_batch: int = 16, cpu_batch: int = 1
+    ) -> None:
+        self.build, self.gpu_precision = build, gpu_precision
+        self.gpu_batch, self.cpu_batch = gpu_batch, cpu_batch
+
+    def precision(self, options: Options, device: torch.device) -> Precision:
+        return pick_precision(options.precision, device, self.gpu_precision)
+
+    def load(self, options: Options, folder: Path, device: torch.device, precision: Precision) -> Upscale:
+        file = weights_file(folder)
+        return as_upscale(self.build(read(file), file), device, precision)
+
+    def check(self, state: State, file: Path) -> None:
+        """Raise BadInput when `state`, read from `file`, does not fit the network."""
+        self.build(state, file)
+
+
+def as_upscale(network: nn.Module, device: torch.device, precision: Precision) -> Upscale:
+    """Return the function that runs `network`, an RGB network on 0..1 without randomness.
+
+    All weights are held in `precision`; channels last is what both oneDNN and cuDNN run fastest.
+    """
+    dtype = DTYPES[precision]
+    network = network.eval().requires_grad_(False).to(device, dtype)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def upscale(images: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+        return from_unit_range(network(to_unit_range(images, dtype)))
+
+    return upscale

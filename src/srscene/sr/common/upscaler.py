@@ -1,0 +1,81 @@
+"""What every upscaler is, and how one is found.
+
+To add one: a folder `src/srscene/sr/<name>/` with
+
+    options.py   WeightsOptions and UpscaleOptions, models of `upscalers.<name>.weights` and `.upscale`
+    weights.py   prepare(options, patches, seed, folder) -> Card; none where there are no weights
+    model/       UPSCALER, an instance of a subclass of Upscaler; imports no weights.py
+
+A convolutional network needs no subclass: see `network_upscaler`. DVC tracks only the folder of the upscaler
+that `sr` selects, and `upscale` only its options.py and model/, so that a new one reruns nobody else's work.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from srscene.core.console import BadInput
+from srscene.core.device import Precision
+from srscene.core.params import near
+from srscene.sr.common.checkpoints import weights_file, weights_sha256
+from srscene.sr.common.names import options_of, upscalers
+
+Upscale = Callable[[torch.Tensor, Sequence[str]], torch.Tensor]
+"""(N, H, W, 3) uint8 RGB and the patches' names -> (N, scale·H, scale·W, 3) uint8 RGB, on the same device.
+
+Names seed whatever is random, so that a patch looks the same in any batch, shard or process.
+"""
+
+Card = dict[str, Any]
+"""Where weights come from: source, sha256, licence, how made, parameters. Stored as `card.json`."""
+
+Options = TypeVar("Options")
+
+
+class Upscaler(ABC, Generic[Options]):
+    """A super-resolution model, as the stage `upscale` sees it. Its output tells its scale."""
+
+    gpu_precision: Precision = "fp32"
+    """What `precision: auto` means on a GPU. On a CPU, auto is bf16 where native, else fp32."""
+    gpu_batch: int = 16
+    """Patches at once to begin with, which `machine.batch_size: auto` means on a GPU."""
+    cpu_batch: int = 1
+
+    def precision(self, options: Options, device: torch.device) -> Precision:
+        """Return the number format that `load` is to use."""
+        return "fp32"
+
+    @abstractmethod
+    def load(self, options: Options, folder: Path, device: torch.device, precision: Precision) -> Upscale:
+        """Return the function that upscales, from what the stage `weights` left in `folder`."""
+
+
+def find(name: str) -> Upscaler[Any]:
+    """Return the upscaler called `name`; raises BadInput, listing those that exist, if there is none."""
+    known = upscalers()
+    if name not in known:
+        raise BadInput(f"params.yaml: sr: {name!r} is no upscaler; {near(name, known)}")
+    upscaler: Upscaler[Any] = import_module(f"srscene.sr.{name}.model").UPSCALER
+    return upscaler
+
+
+def load_from_card(attributes: Mapping[str, Any], folder: Path, device: torch.device) -> Upscale:
+    """Return the function that made a store, from the store's attributes and the weights in `folder` alone.
+
+    `attributes` are those that `upscale` wrote, or a card that holds them: sr, options, precision, weights.
+    Raises BadInput when the weights in `folder` are not those that the store was made with.
+    """
+    found, expected = weights_sha256(folder), attributes["weights"]
+    if found != expected:
+        raise BadInput(
+            f"{weights_file(folder)}: its sha256 is {found}, expected {expected}, with which the upscaled "
+            "patches were made; get that file with `dvc checkout`, or run `dvc repro`"
+        )
+    name = attributes["sr"]
+    upscaler = find(name)
+    options = options_of(name)[1].model_validate(attributes["options"])
+    return upscaler.load(options, folder, device, attributes["precision"])

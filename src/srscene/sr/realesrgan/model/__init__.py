@@ -1,0 +1,6 @@
+"""RRDBNet or SRVGGNetCompact, which their weights tell apart."""
+
+from srscene.sr.common.network_upscaler import NetworkUpscaler
+from srscene.sr.realesrgan.model.network import build
+
+UPSCALER = NetworkUpscaler(build, gpu_precision="fp16", cpu_batch=2)

@@ -1,0 +1,12 @@
+"""The sections `upscalers.realesrgan.weights` and `.upscale` of params.yaml."""
+
+from srscene.core.params import PrecisionChoice, Section
+
+
+class WeightsOptions(Section):
+    source: str
+    """package | package-animevideov3 | official | general-x4v3 | animevideov3 | path of a ×4 checkpoint."""
+
+
+class UpscaleOptions(Section):
+    precision: PrecisionChoice

@@ -1,0 +1,15 @@
+"""The sections `upscalers.spandrel.weights` and `.upscale` of params.yaml."""
+
+from typing import Literal
+
+from srscene.core.params import Section
+
+
+class WeightsOptions(Section):
+    source: str
+    """Path of the checkpoint, seen from the repository's top folder."""
+
+
+class UpscaleOptions(Section):
+    precision: Literal["fp32", "bf16", "fp16"]
+    """fp32 is what every architecture bears."""

@@ -1,0 +1,1 @@
+"""Where weights come from: an edit here reruns the stage `weights`, and `upscale` only if bytes changed."""

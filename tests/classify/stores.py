@@ -1,0 +1,45 @@
+"""What the tests of training share: stores that can be learnt, and options that are quick."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srscene.classify.options import ClassifierOptions
+from srscene.core.labels import CLASSES
+from srscene.core.shard_writer import ShardWriter
+from srscene.core.store import Patch, PatchStore, shard_path
+from tests.options import section
+
+ATTRIBUTES = {"sr": "bicubic", "options": {"scale": 4}, "scale": 4, "bands": ["B04", "B03", "B02"]}
+PER_SHARD = 15
+
+
+def write_store(
+    folder: Path,
+    train: int = 20,
+    val: int = 7,
+    test: int = 6,
+    side: int = 48,
+    attributes: dict[str, Any] = ATTRIBUTES,
+    flat: bool = False,
+) -> PatchStore:
+    """Write patches whose label is shown by the channel that is bright; `flat` ones have one colour each."""
+    random = np.random.default_rng(5)
+    splits = ["train"] * train + ["val"] * val + ["test"] * test
+    for number, start in enumerate(range(0, len(splits), PER_SHARD)):
+        with ShardWriter(shard_path(folder, number), attributes) as shard:
+            for index, split in enumerate(splits[start : start + PER_SHARD], start):
+                labels = np.zeros(len(CLASSES), np.uint8)
+                labels[index % 3] = 1
+                size = (1, 1, 3) if flat else (side, side, 3)
+                image = np.broadcast_to(random.integers(0, 60, size), (side, side, 3)).astype(np.uint8)
+                image[..., index % 3] += 150
+                shard.add(Patch(f"patch_{index:03d}", split, labels, image))  # type: ignore[arg-type]
+    return PatchStore(folder)
+
+
+def quick(**changes: Any) -> ClassifierOptions:
+    """Return the options of params.yaml, made to train a small backbone in a second."""
+    values = {"epochs": 3, "learning_rate": 0.003, "crop": 0.7, "validate_every": 1, "precision": "fp32"}
+    return section("classifier", ClassifierOptions, **(values | changes))

@@ -1,0 +1,75 @@
+"""The folder of a trained classifier: back as it was saved, refused where it is not whole."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from srscene.classify.artefact import ClassifierCard, load_classifier, save_card, save_weights
+from srscene.classify.backbone import create
+from srscene.core.console import BadInput
+from srscene.core.labels import CLASSES
+from tests.classify.stores import ATTRIBUTES
+
+CPU = torch.device("cpu")
+CARD = ClassifierCard(
+    "test_resnet", CLASSES, 48, 40, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3), False, 3, 2, 0.5, "fp32", ATTRIBUTES
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A whole classifier."""
+    save_weights(create("test_resnet", 48), tmp_path / "model.safetensors")
+    save_card(CARD, tmp_path)
+    return tmp_path
+
+
+def test_a_classifier_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    model = create("test_resnet", 48).eval()
+    save_weights(model.to(memory_format=torch.channels_last), tmp_path / "model.safetensors")  # type: ignore[call-overload]
+    save_card(CARD, tmp_path)
+    loaded, card = load_classifier(tmp_path, CPU)
+    assert card == CARD
+    assert not loaded.training
+    images = torch.rand(2, 3, 48, 48)
+    with torch.inference_mode():
+        assert torch.equal(loaded(images), model(images))
+    assert {file.name for file in tmp_path.iterdir()} == {"model.safetensors", "card.json"}
+
+
+def _refused(folder: Path) -> str:
+    with pytest.raises(BadInput) as caught:
+        load_classifier(folder, CPU)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_folder_without_a_classifier_is_refused(tmp_path: Path) -> None:
+    assert "no whole classifier in it" in _refused(tmp_path)
+
+
+def test_classes_in_another_order_are_refused(folder: Path) -> None:
+    save_card(replace(CARD, classes=tuple(sorted(CLASSES))), folder)
+    assert "classes" in _refused(folder)
+
+
+def test_half_the_weights_are_refused(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:5000])
+    assert "no whole classifier in it" in _refused(folder)
+
+
+@pytest.mark.parametrize("change", [{"mean": None}, {"precision": "fp8"}])
+def test_a_card_that_is_not_whole_is_refused(folder: Path, change: dict[str, object]) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | change))
+    assert "no whole classifier in it" in _refused(folder)
+
+
+def test_the_weights_of_another_backbone_are_refused(folder: Path) -> None:
+    save_weights(create("test_vit", 48), folder / "model.safetensors")
+    assert "not the weights of the card's test_resnet" in _refused(folder)

@@ -1,0 +1,210 @@
+"""Training: it learns, repeats itself to the byte, survives kills, and says what it cannot do."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from srscene import predictions
+from srscene.classify.options import ClassifierOptions
+from srscene.classify.train import scratch_key, train
+from srscene.core.console import BadInput
+from srscene.core.machine import Machine
+from srscene.core.store import PatchStore
+from tests.classify.stores import ATTRIBUTES, quick, write_store
+from tests.options import section
+
+BACKBONE = "test_resnet"  # half a million weights
+OUTPUTS = ("models/classifier/model.safetensors", "models/classifier/card.json", "plots/training.csv")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _own_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "here"))
+
+
+def _train(
+    store: PatchStore, options: ClassifierOptions, folder: Path, seed: int = 1, name: str = BACKBONE
+) -> dict[str, bytes]:
+    out, curves = folder / "models" / "classifier", folder / "plots" / "training.csv"
+    train(store, name, options, seed, section("machine", Machine), out, curves)
+    return {name: (folder / name).read_bytes() for name in OUTPUTS}
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "plots" / "training.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((folder / "models" / "classifier" / "card.json").read_text())
+    return card
+
+
+class Stages:
+    """Runs the repository's stages in a folder of their own, in one process or in two."""
+
+    def __init__(self, folder: Path, options: ClassifierOptions, backbone: str = BACKBONE) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        values = {
+            "backbone": backbone,
+            "seed": 1,
+            "classifier": options.model_dump(),
+            "machine": {"batch_size": 1, "workers": "auto"},
+        }
+        (folder / "params.yaml").write_text(yaml.safe_dump(values))
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+        self.environment = os.environ | {"DVC_ROOT": str(folder), "PYTHONPATH": paths}
+
+    def start(self, stage: str, processes: int = 1) -> "subprocess.Popen[str]":
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command = [sys.executable, *(launch if processes > 1 else []), "-m", f"stages.{stage}"]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdout=pipe, stderr=pipe, text=True
+        )
+
+    def run(self, stage: str, processes: int = 1) -> str:
+        """Run a stage to its end and return what it said."""
+        with self.start(stage, processes) as process:
+            said, errors = process.communicate()
+        assert process.returncode == 0, errors
+        return said
+
+
+def test_it_learns_what_the_images_show(make_store, tmp_path: Path) -> None:
+    store = make_store(train=30, val=9)
+    _train(store, quick(epochs=10, validate_every=5), tmp_path)
+    rows = _rows(tmp_path)
+    assert [row["epoch"] for row in rows] == [str(number) for number in range(1, 11)]
+    assert float(rows[-1]["train_loss"]) < 0.5 * float(rows[0]["train_loss"])
+    assert [bool(row["val_macro_ap"]) for row in rows] == [number in (5, 10) for number in range(1, 11)]
+    card = _card(tmp_path)
+    assert card["val_macro_ap"] > 0.9
+    assert card["images"] == ATTRIBUTES
+    assert card["window"] == 34
+
+
+def test_same_seed_same_bytes_other_seed_other_weights(make_store, options, tmp_path: Path) -> None:
+    store = make_store()
+    first = _train(store, options, tmp_path / "a")
+    assert _train(store, options, tmp_path / "b") == first
+    other = _train(store, options, tmp_path / "c", seed=2)
+    assert other[OUTPUTS[0]] != first[OUTPUTS[0]]
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(make_store, tmp_path: Path) -> None:
+    longer = quick(epochs=12)
+    unbroken = _train(make_store(), longer, tmp_path / "unbroken")
+    stages = Stages(tmp_path, longer)
+    with stages.start("train") as victim:
+        while not list(tmp_path.glob(".scratch/train/*/checkpoint.pt")):
+            assert victim.poll() is None, "it ended before its first checkpoint"
+            time.sleep(0.002)
+        victim.send_signal(signal.SIGKILL)
+    assert victim.returncode == -signal.SIGKILL
+    assert not (tmp_path / "models").exists()
+    assert "going on after epoch" in stages.run("train")
+    assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == unbroken
+    assert not list(tmp_path.glob(".scratch/train/*/*"))
+
+
+def test_a_kill_before_any_change_to_the_disk_costs_no_byte(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.classify.kills", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    kills = json.loads(run.stdout)
+    for kill in kills:
+        assert kill["same"], kill
+        there = any(name.endswith("checkpoint.pt") for name in kill["left"])
+        assert ("going on after epoch" in kill["said"]) == there, kill
+    before = [kill["before"] for kill in kills]
+    for change in (  # of the publishing, in this order
+        "open training.csv.tmp w",
+        "open model.safetensors w",
+        "os.rename card.json.tmp card.json",
+        "os.rename classifier.tmp classifier",
+        "os.remove checkpoint.pt",
+        "os.remove epoch-0002.safetensors",
+    ):
+        assert change in before
+        before = before[before.index(change) :]
+
+
+def test_the_scratch_key_follows_the_images_without_reading_them(tmp_path: Path) -> None:
+    def key(store: PatchStore, name: str = BACKBONE, seed: int = 0, **changes: Any) -> str:
+        return scratch_key(store, name, quick(**changes), seed)
+
+    one = write_store(tmp_path / "one", train=3)
+    same = write_store(tmp_path / "same", train=3)
+    other = write_store(tmp_path / "other", train=3, flat=True)
+    assert other.digest != one.digest
+    for folder in ("one", "same", "other"):
+        for shard in (tmp_path / folder).iterdir():
+            shard.unlink()  # what is not there cannot be read
+    assert key(one) == key(same)
+    keys = [key(one), key(other), key(one, name="test_vit"), key(one, seed=1), key(one, epochs=4)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_two_processes_train_and_predict_as_one(tmp_path: Path) -> None:
+    # One colour a patch, whole images and no batch normalisation: augmentation and shares change nothing.
+    options = quick(crop=1.0, batch_size=8)
+    for processes in (1, 2):
+        stages = Stages(tmp_path / str(processes), options, backbone="test_vit")
+        write_store(stages.folder / "data" / "upscaled", train=32, val=9, test=8, flat=True)
+        said = stages.run("train", processes)
+        assert ("2 processes" in said) == (processes == 2)
+    one, two = _rows(tmp_path / "1"), _rows(tmp_path / "2")
+    for row, expected in zip(two, one, strict=True):
+        values = {name: float(value) for name, value in row.items()}
+        assert values == pytest.approx({name: float(value) for name, value in expected.items()}, rel=1e-4)
+    assert float(one[-1]["train_loss"]) < 0.9 * float(one[0]["train_loss"])
+
+    found = []
+    for processes in (1, 2):  # of one classifier
+        Stages(tmp_path / "1", options, backbone="test_vit").run("predict", processes)
+        found.append((tmp_path / "1" / "data" / "predictions.h5").read_bytes())
+    assert found[0] == found[1]
+    assert len(predictions.read(tmp_path / "1" / "data" / "predictions.h5")[0]["test"].names) == 8
+
+
+def test_four_patches_and_no_validation(
+    make_store, options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _train(make_store(train=4, val=0, test=1), options, tmp_path)
+    assert "no validation patches" in capsys.readouterr().out
+    card = _card(tmp_path)
+    assert card["best_epoch"] == 3
+    assert card["val_macro_ap"] is None
+
+
+def test_one_patch(make_store, options, tmp_path: Path) -> None:
+    _train(make_store(train=1, val=1, test=0, side=64), options, tmp_path)
+
+
+def test_nothing_to_train_on(make_store, options, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="train split is empty"):
+        _train(make_store(train=0), options, tmp_path)
+
+
+def test_the_smallest_window_is_said(make_store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _train(
+        make_store(train=2, val=0, test=0, side=80), quick(epochs=1, batch_size=2), tmp_path, name="test_vit"
+    )
+    assert "windows of 80 px, the smallest that it takes, not 56" in capsys.readouterr().out
+
+
+def test_fp16_without_a_gpu(make_store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(BadInput, match=r"classifier\.precision: fp16, but there is no GPU"):
+        _train(make_store(), quick(precision="fp16"), tmp_path)

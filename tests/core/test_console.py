@@ -1,0 +1,42 @@
+"""What a stage says when it ends early: one line and a status, no traceback."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from srscene.core.console import BadInput, run_stage
+
+SLEEPER = """
+import time
+from srscene.core.console import run_stage, say
+
+def main():
+    say("at work")
+    time.sleep(60)
+
+run_stage(main)
+"""
+
+
+def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise BadInput("params.yaml: sr: 'typo' is no upscaler")
+
+    with pytest.raises(SystemExit, match=r"^error: params\.yaml: sr: 'typo' is no upscaler$"):
+        run_stage(main)
+
+
+def test_ctrl_c_is_one_line() -> None:
+    stage = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert stage.stdout
+    assert stage.stdout.readline() == "at work\n"
+    stage.send_signal(signal.SIGINT)
+    out, errors = stage.communicate(timeout=30)
+    assert out.startswith("stopped; ")
+    assert out.count("\n") == 1
+    assert errors == ""
+    assert stage.returncode == 130

@@ -1,0 +1,30 @@
+"""Options for tests: those of params.yaml, with some values replaced."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from srscene.core.params import validated
+
+T = TypeVar("T")
+PARAMS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+
+
+def section(key: str, kind: type[T], **changes: Any) -> T:
+    """Return the section at `key`, e.g. `"upscalers.hat.upscale"`, as a `kind`, with `changes` merged in."""
+    values = PARAMS
+    for name in key.split("."):
+        values = values[name]
+    return validated(merged(values, changes), key, kind)
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `old` with the values of `new`, mappings merged into mappings."""
+    return {**old} | {
+        key: merged(old[key], value)
+        if isinstance(value, Mapping) and isinstance(old.get(key), Mapping)
+        else value
+        for key, value in new.items()
+    }

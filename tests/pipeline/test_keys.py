@@ -1,0 +1,112 @@
+"""A key is as narrow as the truth: each edit reruns the stages whose results it can change, and no others.
+
+Real runs on a few patches, since `--dry` misreports what follows a change. Edits build on each other, in this
+order; a code edit is a comment more, which changes no result.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipeline.repository import FITTED, Repo, make_repo
+
+TINY_CHECKPOINT = Path(__file__).parents[1] / "sr/seesr/tiny_checkpoint.py"
+EVALUATION = {"predict", "evaluate", "explain"}
+TRAINING = {"train", *EVALUATION}
+UPSCALING = {"upscale", "assess", *TRAINING}
+WEIGHTS = {"weights", *UPSCALING}
+INGESTION = {"ingest", *WEIGHTS}
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A repository in which the pipeline ran once, with SRResNet fitted there and ResNet-18."""
+    repo = make_repo(tmp_path_factory.mktemp("keys") / "srscene")
+    repo.set(**FITTED)
+    repo.repro()
+    repo.commit("Results")
+    return repo
+
+
+CODE = {
+    "a word that a progress bar says": ("src/srscene/core/console.py", set()),
+    "a colour in a figure": ("src/srscene/figures.py", {"assess", "evaluate", "explain"}),
+    "the look of the training curve": ("src/srscene/evaluate/training_curve.py", {"evaluate"}),
+    "the HTTP client": ("src/srscene/sr/weights/download.py", {"weights"}),
+    "the fit": ("src/srscene/sr/weights/fit.py", {"weights"}),
+    "the upscaler's weights.py": ("src/srscene/sr/srresnet/weights.py", {"weights"}),
+    "the loop that upscales": ("src/srscene/sr/run.py", {"upscale"}),
+    "the training": ("src/srscene/classify/train.py", {"train", *EVALUATION}),
+    "an upscaler that is not selected": ("src/srscene/sr/hat/model/network.py", set()),
+}
+"""What is edited -> its file, and the stages that must run."""
+
+
+@pytest.mark.parametrize("what", CODE)
+def test_an_edit_to_the_code(repo: Repo, what: str) -> None:
+    file, expected = CODE[what]
+    with (repo.folder / file).open("a") as source:
+        source.write("# an edit\n")
+    assert repo.repro() - {"check"} == expected
+
+
+def edit(**values: Any) -> dict[str, Any]:
+    return values
+
+
+PARAMS = {
+    "speed and memory": (edit(machine={"batch_size": 2, "workers": 1}), set()),
+    "the section of another upscaler": (edit(upscalers={"hat": {"upscale": {"precision": "bf16"}}}), set()),
+    "the section of another data set": (edit(datasets={"examples": {"reflectance_max": 1999}}), set()),
+    "a precision": (edit(upscalers={"srresnet": {"upscale": {"precision": "fp32"}}}), UPSCALING),
+    "the seed, where weights are fitted": (edit(seed=1), WEIGHTS),
+    "the backbone": (edit(backbone="resnet34"), TRAINING),
+    "the upscaler": (edit(sr="bicubic", backbone="resnet18"), WEIGHTS),
+    "the seed, where weights are not fitted": (edit(seed=2), TRAINING),
+    "the data set": (edit(dataset="examples"), {"examples", *INGESTION}),
+}
+
+
+@pytest.mark.parametrize("what", PARAMS)
+def test_an_edit_to_the_parameters(repo: Repo, what: str) -> None:
+    """Stage `check` reads all of params.yaml, so it runs at any edit there; its outs stay the same."""
+    values, expected = PARAMS[what]
+    repo.set(**values)
+    assert repo.repro() == {"check", *expected}
+
+
+def test_flipping_back_runs_nothing(repo: Repo) -> None:
+    repo.run("git", "checkout", "-q", ".")
+    assert repo.repro() == set()
+    assert repo.run("git", "status", "--porcelain") == ""
+
+
+def test_seesrs_steps_leave_its_weights_alone(repo: Repo, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    repo.run(sys.executable, str(TINY_CHECKPOINT), str(folder))
+    quick = {"steps": 1, "precision": "fp32", "process_size": 480, "tile": 16, "tile_overlap": 0}
+    seesr = {"weights": {"source": str(folder)}, "upscale": quick}
+    repo.set(
+        sr="seesr", upscalers={"seesr": seesr}, datasets={"synthetic": {"train": 2, "val": 1, "test": 1}}
+    )
+    assert repo.repro() == {"check", "synthesize", *INGESTION}
+    upscaling = json.loads((repo.folder / "metrics/upscaling.json").read_text())
+    assert (upscaling["sr"], upscaling["scale"]) == ("seesr", 4)
+    repo.set(upscalers={"seesr": {"upscale": {"steps": 2}}})
+    assert repo.repro() == {"check", *UPSCALING}
+
+
+def test_a_launcher_is_part_of_no_key(repo: Repo) -> None:
+    repo.environment["SRSCENE_LAUNCH"] = "env"  # starts what follows, as torchrun does
+    try:
+        assert repo.repro() == set()
+        shutil.rmtree(repo.folder / "models")
+        assert "train" in repo.repro("-f", "-s", "train")
+        assert repo.run("git", "diff", "--stat", "dvc.lock") != ""
+        assert repo.repro() == set()
+    finally:
+        del repo.environment["SRSCENE_LAUNCH"]

@@ -1,0 +1,134 @@
+"""What every upscaler promises: uint8 in, uint8 out, any size, no patch that depends on its neighbours."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from srscene.core.console import BadInput
+from srscene.sr.common import checkpoints
+from srscene.sr.common.names import options_of, upscalers
+from srscene.sr.common.network_upscaler import NetworkUpscaler
+from srscene.sr.common.upscaler import Upscale, find
+from srscene.sr.spandrel.weights import prepare as prepare_spandrel
+from tests.sr.sr_data import checkpoint, images, store, upscale_options, weights_options
+
+CPU = torch.device("cpu")
+CASES: dict[str, tuple[int, str | None]] = {
+    "none": (1, None),
+    "bicubic": (4, None),
+    "srresnet": (4, "msrresnet"),
+    "realesrgan": (4, "rrdbnet"),
+    "hat": (4, "hat_w16"),
+    "spandrel": (4, "hat_w16"),
+}
+"""Upscaler -> its scale and the fixture that it runs on."""
+
+
+@pytest.fixture(scope="module", params=CASES)
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Upscale]:
+    scale, model = CASES[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    if model:
+        given = checkpoint(model, folder / "given.safetensors").resolve()
+        options = weights_options(request.param, source=str(given))
+        prepare = import_module(f"srscene.sr.{request.param}.weights").prepare
+        card = prepare(options, store(folder / "patches", images(3, 24, 24)), None, folder)
+        assert card["source"] == "file"
+        assert card["parameters"] > 0
+        assert len(card["sha256"]) == 64
+    return scale, find(request.param).load(upscale_options(request.param), folder, CPU, "fp32")
+
+
+@pytest.mark.parametrize("size", [(24, 24), (37, 50), (33, 17)])
+def test_shape_and_type(loaded: tuple[int, Upscale], size: tuple[int, int]) -> None:
+    scale, upscale = loaded
+    given_images = torch.from_numpy(images(2, *size))
+    before = given_images.clone()
+    output = upscale(given_images, ["a", "b"])
+    assert output.dtype == torch.uint8
+    assert output.shape == (2, scale * size[0], scale * size[1], 3)
+    assert torch.equal(given_images, before)
+
+
+def test_a_patch_does_not_depend_on_its_batch(loaded: tuple[int, Upscale]) -> None:
+    _, upscale = loaded
+    batch = torch.from_numpy(images(3, 24, 24))
+    together = upscale(batch, ["a", "b", "c"])
+    alone = torch.cat([upscale(image[None], [name]) for image, name in zip(batch, "abc", strict=True)])
+    assert (together.int() - alone.int()).abs().max() <= 1
+    assert torch.equal(together, upscale(batch, ["a", "b", "c"]))
+
+
+def test_colours_stay(loaded: tuple[int, Upscale], request: pytest.FixtureRequest) -> None:
+    """Bicubic and none alone must keep a plain colour; random weights need not, but must answer to it."""
+    scale, upscale = loaded
+    plain = torch.tensor([10, 100, 250], dtype=torch.uint8).expand(1, 24, 24, 3).contiguous()
+    output = upscale(plain, ["a"])
+    if request.node.callspec.params["loaded"] in ("none", "bicubic"):
+        assert torch.equal(output, plain[:, :1, :1].expand(1, 24 * scale, 24 * scale, 3))
+    else:
+        assert not torch.equal(output, upscale(plain.flip(-1), ["a"]))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(2, 4))
+@settings(max_examples=20, deadline=None)
+def test_bicubic_at_any_size_and_scale(height: int, width: int, scale: int) -> None:
+    upscaler = find("bicubic")
+    upscale = upscaler.load(upscale_options("bicubic", scale=scale), Path(), CPU, "fp32")
+    image = torch.from_numpy(images(1, height, width))
+    assert upscale(image, ["a"]).shape == (1, scale * height, scale * width, 3)
+
+
+def test_unknown_name_lists_those_that_exist() -> None:
+    with pytest.raises(BadInput, match=r"'magic' is no upscaler; known: bicubic, hat, none, "):
+        find("magic")
+    with pytest.raises(BadInput, match=r"did you mean 'srresnet'\?"):
+        find("srresnet50")
+
+
+@pytest.mark.parametrize("name", upscalers())
+def test_its_sections_have_no_default(name: str) -> None:
+    """Values stand in params.yaml alone, and there all of them are sound."""
+    for kind, chosen in zip(options_of(name), (weights_options(name), upscale_options(name)), strict=True):
+        assert all(field.is_required() for field in kind.model_fields.values())
+        assert kind.model_validate(chosen.model_dump()) == chosen
+
+
+def test_spandrel_needs_a_path(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"upscalers.spandrel.weights.source: is empty"):
+        prepare_spandrel(weights_options("spandrel"), store(tmp_path / "p", images(3, 8, 8)), None, tmp_path)
+
+
+def test_spandrel_takes_the_checkpoints_scale_and_padding(tmp_path: Path) -> None:
+    given = checkpoint("hat_w16", tmp_path / "given.safetensors").resolve()
+    options = weights_options("spandrel", source=str(given))
+    card = prepare_spandrel(options, store(tmp_path / "p", images(3, 8, 8)), None, tmp_path)
+    assert (card["architecture"], card["scale"]) == ("HAT", 4)
+    with pytest.raises(BadInput, match="HAT does not bear fp16; use fp32"):
+        find("spandrel").load(upscale_options("spandrel"), tmp_path, CPU, "fp16")
+
+
+def test_a_new_network_is_one_function(tmp_path: Path) -> None:
+    """A toy that shows each pixel as a tile of its own colour."""
+
+    def build(state: checkpoints.State, file: Path) -> nn.Module:
+        network = nn.Sequential(nn.Conv2d(3, 12, 1), nn.PixelShuffle(2))
+        checkpoints.load_strictly(network, state, file)
+        return network
+
+    kernel = torch.eye(3).repeat_interleave(4, 0)[:, :, None, None]
+    state = {"0.weight": kernel, "0.bias": torch.zeros(12)}
+    checkpoints.save(state, tmp_path)
+    toy = NetworkUpscaler(build, gpu_precision="fp16")
+    options = upscale_options("srresnet", precision="auto")
+    assert toy.precision(options, torch.device("cuda")) == "fp16"
+    pixels = torch.from_numpy(images(2, 5, 7))
+    output = toy.load(options, tmp_path, CPU, "fp32")(pixels, ["a", "b"])
+    assert torch.equal(output, pixels.repeat_interleave(2, 1).repeat_interleave(2, 2))
+    with pytest.raises(BadInput, match=r"net.pth: Missing key.*0.bias"):
+        toy.check({"0.weight": kernel}, Path("net.pth"))
