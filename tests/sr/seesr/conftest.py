@@ -1,11 +1,12 @@
-"""The tiny checkpoint and what the weights stage makes of it, once for all tests."""
+"""The tiny checkpoint, what the weights stage makes of it, and its networks in fp64, once for all tests."""
 
 from pathlib import Path
 
 import pytest
+import torch
 
 from srscene.sr.seesr.checkpoint import conversion
-from tests.sr.seesr import tiny_checkpoint
+from tests.sr.seesr import official_run, tiny_checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,8 @@ def converted_turbo(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("converted-turbo")
     conversion.convert(checkpoint, True, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def networks_fp64() -> official_run.Networks:
+    return official_run.networks(torch.float64)

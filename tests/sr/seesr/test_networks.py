@@ -12,7 +12,7 @@ from benchmarks.seesr import STABLE_DIFFUSION
 from srscene.sr.seesr.checkpoint import names
 from srscene.sr.seesr.model import networks
 from tests.sr.seesr import official_run
-from tests.sr.seesr.official import config, network, recorded
+from tests.sr.seesr.official import RECORDED_ROUNDING, assert_close, config, network, recorded
 
 TOLERANCE = 1e-4
 
@@ -38,16 +38,23 @@ def test_outputs_are_the_official_ones(unet: nn.Module, controlnet: nn.Module, c
     assert (found["unet"] - found["unet_no_control"]).abs().max() > 100 * TOLERANCE
 
 
+@pytest.mark.parametrize("case", official_run.CASES)
+@torch.inference_mode()
+def test_in_fp64_only_the_rounding_of_the_official_run_is_left(
+    networks_fp64: official_run.Networks, case: str
+) -> None:
+    data = recorded("unet_controlnet", case)
+    for name, output in official_run.case(networks_fp64, case, torch.float64).items():
+        assert output.dtype == torch.float64
+        assert_close(output, data[f"out.{name}"], RECORDED_ROUNDING)
+
+
 @torch.inference_mode()
 def test_image_tokens_count(unet: nn.Module) -> None:
     data = recorded("unet_controlnet", "case1")
     text, image = data["encoder_hidden_states"], data["image_encoder_hidden_states"]
     outputs = [unet(data["sample"], data["timestep"], (text, tokens)).sample for tokens in (image, image * 0)]
     assert (outputs[0] - outputs[1]).abs().max() > 100 * TOLERANCE
-
-
-def _assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,6 @@ def networks() -> Networks:
     return official_run.networks()
 
 
-@pytest.fixture(scope="module")
-def networks_fp64() -> Networks:
-    return official_run.networks(torch.float64)
-
-
 @pytest.mark.parametrize("run", RUNS)
 @torch.inference_mode()
 def test_run_is_the_official_one(networks: Networks, run: str) -> None:
