@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from srscene.classify.options import ClassifierOptions
+from srscene.classify.options import PAPER, ClassifierOptions
 from srscene.core.console import BadInput
 from srscene.core.machine import Machine
 from srscene.core.params import FILE, Seed, at, load, near, validated
@@ -19,7 +19,6 @@ from srscene.raw.landscape.options import SyntheticOptions
 from srscene.sr.common.names import options_of, upscalers
 
 DATASETS = {"synthetic": SyntheticOptions, "examples": IngestOptions, "bigearthnet": IngestOptions}
-PAPER_BACKBONES = ("resnet50", "resnet101", "resnet152", "inception_v4")
 
 
 def check(file: Path = FILE) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _names(values: dict[str, Any]) -> list[str]:
     for key, known in (("dataset", list(DATASETS)), ("sr", upscalers())):
         if isinstance(name := values.get(key), str) and name not in known:
             problems.append(f"{key}: there is no {name!r}; {near(name, known)}")
-    if isinstance(name := values.get("backbone"), str) and name not in PAPER_BACKBONES:
+    if isinstance(name := values.get("backbone"), str) and name not in PAPER:
         from srscene.classify.backbone import check_backbone  # timm: seconds
 
         try:

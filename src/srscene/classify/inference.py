@@ -1,25 +1,20 @@
 """From a store's uint8 images to the logits of a classifier, on one device or several."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import gather_object
-from accelerate.utils.memory import should_reduce_batch_size
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from srscene.classify.artefact import ClassifierCard
 from srscene.classify.batches import Indices, loader, plan_reading
-from srscene.core.console import BadInput, progress, say
-from srscene.core.device import DTYPES, Precision, pick_device
+from srscene.core.console import BadInput, progress
+from srscene.core.device import DTYPES, Precision, halving, pick_device
 from srscene.core.labels import CLASSES
 from srscene.core.machine import Machine
 from srscene.core.store import PatchStore
 
-T = TypeVar("T")
 ON_GPU, ON_CPU = 64, 8
 """Whole images at once, of 480×480 pixels and less."""
 
@@ -77,23 +72,5 @@ def logits(
                 found.append(model(normalise(images, card)).float().cpu().numpy())
         return found
 
-    found = halving(run, machine.batch(device, ON_GPU, ON_CPU))
+    found = halving(what or "validate", run, machine.batch(device, ON_GPU, ON_CPU))
     return np.concatenate(gather_object(found))
-
-
-def halving(run: Callable[[int], T], batch_size: int) -> T:
-    """Return `run(batch_size)`, tried with half the batch as often as memory runs out.
-
-    Raises BadInput when it runs out for a batch of one.
-    """
-    while True:
-        try:
-            return run(batch_size)
-        except RuntimeError as error:
-            if not should_reduce_batch_size(error):
-                raise
-        if batch_size == 1:
-            raise BadInput("memory: not enough for one image; free some, or choose a smaller backbone")
-        batch_size //= 2
-        torch.cuda.empty_cache()
-        say(f"memory runs out: on with a batch of {batch_size}")

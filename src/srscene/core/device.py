@@ -1,11 +1,15 @@
 """Which device and which number format the heavy stages run with."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import torch
+from accelerate.utils.memory import should_reduce_batch_size
 
-from srscene.core.machine import Machine, cpu_threads, one_process  # noqa: F401 # until all import it there
+from srscene.core.console import BadInput, say
 from srscene.core.params import PrecisionChoice
+
+T = TypeVar("T")
 
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -40,3 +44,21 @@ def describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def halving(what: str, run: Callable[[int], T], batch_size: int) -> T:
+    """Return `run(batch_size)`, tried with half the batch as often as memory runs out.
+
+    Raises BadInput when it runs out for a batch of one.
+    """
+    while True:
+        try:
+            return run(batch_size)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+        if batch_size == 1:
+            raise BadInput(f"{what}: not even one patch fits the device's memory; free some, or take another")
+        batch_size //= 2
+        torch.cuda.empty_cache()
+        say(f"{what}: out of memory; going on with batches of {batch_size}")

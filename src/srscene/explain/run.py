@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from srscene.classify.artefact import load_classifier
-from srscene.classify.inference import halving, normalise
+from srscene.classify.inference import normalise
 from srscene.core.console import BadInput, progress, say
-from srscene.core.device import describe, pick_device
+from srscene.core.device import describe, halving, pick_device
 from srscene.core.machine import Machine
 from srscene.core.outputs import write_json
 from srscene.core.store import PatchStore
@@ -80,4 +80,4 @@ def _maps(
         probabilities, maps = (np.concatenate(parts) for parts in zip(*results, strict=True))
         return probabilities, maps
 
-    return *halving(in_batches, batch_size), card.backbone
+    return *halving("explain", in_batches, batch_size), card.backbone

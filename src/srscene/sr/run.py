@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import find_executable_batch_size
 from tqdm import tqdm
 
 from srscene.core import shard_writer
-from srscene.core.console import BadInput, progress, say
-from srscene.core.device import describe, pick_device
+from srscene.core.console import progress, say
+from srscene.core.device import describe, halving, pick_device
 from srscene.core.machine import Machine, one_process
 from srscene.core.params import Section
 from srscene.core.scratch import claimed, code, fingerprint, publish
@@ -50,31 +49,19 @@ def upscale_store(
             f"{len(patches)} patches"
         )
         upscale = upscaler.load(options, weights_folder, device, precision)
-        _with_less_memory(batch_size, upscale, patches, device, attributes, folder)
+        halving(
+            "upscale", lambda size: _upscale(size, upscale, patches, device, attributes, folder), batch_size
+        )
         publish(folder, out)
 
 
-def _with_less_memory(batch_size: int, *work: Any) -> None:
-    """Do `_upscale(batch_size, *work)`, with half the batch size whenever memory runs out."""
-
-    def half() -> int:
-        nonlocal batch_size
-        batch_size //= 2
-        if not batch_size:
-            raise BadInput("upscale: not even one patch fits the device's memory; free some, or take another")
-        say(f"upscale: out of memory; going on with batches of {batch_size}")
-        return batch_size
-
-    find_executable_batch_size(_upscale, batch_size, half)(*work)
-
-
 def _upscale(
-    batch_size: int,
     upscale: Upscale,
     patches: PatchStore,
     device: torch.device,
     attributes: dict[str, Any],
     folder: Path,
+    batch_size: int,
 ) -> None:
     """Write the shards that `folder` lacks, going on behind what it holds of one."""
     count = len(patches)

@@ -14,7 +14,7 @@ from srscene.sr.seesr.model import loading, networks
 DATA = Path(__file__).parents[2] / "data" / "seesr"
 CPU = torch.device("cpu")
 ROUNDING = 2e-5
-"""How far a run in fp32 may be from the official one, as a share of the largest number; docs/seesr.md: why."""
+"""How far a run in fp32 may be from the official one, as a share of the largest number (docs/seesr.md)."""
 RECORDED_ROUNDING = 3e-6
 """How far the official run, which was fp32, is from ours in fp64: 2.6e-6, and the same on any CPU."""
 

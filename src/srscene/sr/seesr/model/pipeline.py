@@ -135,7 +135,7 @@ def _predict(
     embedded: torch.Tensor,
     conditions: Conditions,
 ) -> torch.Tensor:
-    """Return the noise (M, 4, rows, columns) that UNet and ControlNet see in a tile's latents, in their type."""
+    """Return the noise (M, 4, rows, columns) that UNet and ControlNet see in a tile, in their type."""
     dtype = latents.dtype
     if len(conditions.text) == 2 * len(latents):
         latents = _twice(latents)
