@@ -6,6 +6,7 @@ another batch size: a patch's bytes do not depend on shards, or on where a run w
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,8 @@ def upscale_store(
             f"{len(patches)} patches"
         )
         upscale = upscaler.load(options, weights_folder, device, precision)
-        halving(
-            "upscale", lambda size: _upscale(size, upscale, patches, device, attributes, folder), batch_size
-        )
+        work = partial(_upscale, upscale, patches, device, attributes, folder)
+        halving("upscale", work, batch_size)
         publish(folder, out)
 
 
