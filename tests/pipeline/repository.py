@@ -19,16 +19,14 @@ TINY = {
     "sr": "none",
     "backbone": "resnet18",
     "datasets": {"synthetic": {"train": 6, "val": 3, "test": 3}},
-    "classifier": {"epochs": 1, "batch_size": 3, "precision": "fp32"},
+    "classifier": {"epochs": 1, "batch_size": 3, "precision": "fp32", "crop": 0.2},
     "evaluate": {"resamples": 100},
     "explain": {"patches": 2},
 }
+FIT = {"features": 8, "blocks": 1, "steps": 2, "batch_size": 1, "precision": "fp32"}
 FITTED = {
     "sr": "srresnet",
-    "upscalers": {
-        "srresnet": {"weights": {"fit": {"features": 8, "blocks": 1, "steps": 2, "batch_size": 1}}}
-    },
-    "classifier": {"crop": 0.2},
+    "upscalers": {"srresnet": {"weights": {"fit": FIT}, "upscale": {"precision": "fp32"}}},
 }
 """On top of TINY: an upscaler that is fitted, in seconds."""
 

@@ -26,7 +26,7 @@ def test_every_plot_is_there(repo: Repo) -> None:
     names = ("upscaling", "gradcam", "classes", "precision_recall", "training")
     for name in names:
         assert (repo.folder / f"plots/{name}.png").read_bytes().startswith(b"\x89PNG"), name
-    repo.dvc("plots", "show", "--out", "plots_html")
+    repo.dvc("plots", "show")
 
 
 def test_an_experiment_changes_sr_and_backbone(repo: Repo) -> None:
@@ -60,7 +60,7 @@ def test_the_way_back_from_somebody_elses_results(repo: Repo) -> None:
     lock.write_text(yaml.safe_dump(theirs, sort_keys=False))
     repo.commit("Their results")
     repo.repro()
-    repo.dvc("exp", "run", "-S", "sr=bicubic")
+    repo.dvc("exp", "run", "-S", "sr=bicubic", "-S", "backbone=resnet34")
     repo.run("git", "restore", "params.yaml")
     assert repo.repro() == set()
     assert yaml.safe_load((repo.folder / "params.yaml").read_text())["sr"] == "none"

@@ -5,7 +5,6 @@ order; a code edit is a comment more, which changes no result.
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,12 +66,12 @@ PARAMS = {
         ),
         set(),
     ),
-    "a precision": (edit(upscalers={"srresnet": {"upscale": {"precision": "fp32"}}}), UPSCALING),
+    "a precision": (edit(upscalers={"srresnet": {"upscale": {"precision": "bf16"}}}), UPSCALING),
     "the seed, where weights are fitted": (edit(seed=1), WEIGHTS),
     "the backbone": (edit(backbone="resnet34"), TRAINING),
     "the upscaler": (edit(sr="bicubic", backbone="resnet18"), WEIGHTS),
     "the seed, where weights are not fitted": (edit(seed=2), TRAINING),
-    "the data set": (edit(dataset="examples"), {"examples", *INGESTION}),
+    "the data set": (edit(dataset="examples"), INGESTION),
 }
 
 
@@ -90,6 +89,23 @@ def test_flipping_back_runs_nothing(repo: Repo) -> None:
     assert repo.run("git", "status", "--porcelain") == ""
 
 
+def test_a_launcher_is_part_of_no_key(repo: Repo) -> None:
+    repo.environment["SRSCENE_LAUNCH"] = "env"  # starts what follows, as torchrun does
+    assert repo.repro() == set()
+    assert repo.repro("-f", "-s", "predict") == {"predict"}
+    del repo.environment["SRSCENE_LAUNCH"]
+    assert repo.repro() == set()
+    assert repo.run("git", "status", "--porcelain") == ""
+
+
+def test_an_edit_that_changes_no_byte_can_be_accepted(repo: Repo) -> None:
+    with (repo.folder / "src/srscene/sr/run.py").open("a") as source:
+        source.write("# a variable was renamed\n")
+    repo.dvc("commit", "-f", "upscale")
+    assert repo.repro() == set()
+    repo.run("git", "checkout", "-q", ".")
+
+
 def test_seesrs_steps_leave_its_weights_alone(repo: Repo, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     repo.run(sys.executable, str(TINY_CHECKPOINT), str(folder))
@@ -103,15 +119,3 @@ def test_seesrs_steps_leave_its_weights_alone(repo: Repo, tmp_path: Path) -> Non
     assert (upscaling["sr"], upscaling["scale"]) == ("seesr", 4)
     repo.set(upscalers={"seesr": {"upscale": {"steps": 2}}})
     assert repo.repro("upscale") == {"check", "upscale"}
-
-
-def test_a_launcher_is_part_of_no_key(repo: Repo) -> None:
-    repo.environment["SRSCENE_LAUNCH"] = "env"  # starts what follows, as torchrun does
-    try:
-        assert repo.repro() == set()
-        shutil.rmtree(repo.folder / "models")
-        assert "train" in repo.repro("-f", "-s", "train")
-        assert repo.run("git", "diff", "--stat", "dvc.lock") != ""
-        assert repo.repro() == set()
-    finally:
-        del repo.environment["SRSCENE_LAUNCH"]

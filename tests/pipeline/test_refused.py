@@ -20,11 +20,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
 WRONG = {
     "backbone=resnet51": "backbone: timm knows no 'resnet51'; did you mean 'resnet50'?",
     "classifier.epochs=0": "classifier.epochs: Input should be greater than 0, found 0",
-    "classifier.learning_rate=.nan": "classifier.learning_rate: Input should be a finite number, found nan",
-    "explain.rows=four": "explain.rows: Input should be a valid integer, found 'four'",
-    "seed=true": "seed: Input should be a valid integer, found True",
     "+clasifier.epochs=3": "clasifier: no such parameter; did you mean 'classifier'?",
-    "upscalers.hat.weights.fit.window=3": "upscalers.hat.weights.fit.window",
 }
 
 

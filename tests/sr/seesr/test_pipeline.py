@@ -1,14 +1,17 @@
 """Sampling: latents after every step and pictures, as the official pipeline makes them."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from diffusers.schedulers import scheduling_ddpm
 from diffusers.utils.torch_utils import randn_tensor
+from torch import nn
 
 from srscene.sr.seesr.model import colour, pipeline, resize
 from srscene.sr.seesr.model.restorer import make_scheduler
+from srscene.sr.seesr.model.tiling import Tiling
 from srscene.sr.seesr.options import ColourFix, UpscaleOptions
 from tests.options import section
 from tests.sr.seesr import official_run
@@ -71,6 +74,39 @@ def _assert_same_but_for_ties(decoded: torch.Tensor, expected: torch.Tensor) -> 
     assert torch.equal(found[~tie], picture(expected)[~tie])
     assert (found.int() - picture(expected).int()).abs().max() <= 1
     assert tie.float().mean() < 0.01
+
+
+class NoiseItself:
+    """A scheduler of one step, whose latents are the noise that the UNet saw."""
+
+    def __init__(self, timestep: torch.Tensor) -> None:
+        self.timesteps = [timestep]
+
+    def step(self, noise: torch.Tensor, *_: Any, **__: Any) -> SimpleNamespace:
+        return SimpleNamespace(prev_sample=noise)
+
+
+@pytest.mark.parametrize("case", official_run.CASES)
+@torch.inference_mode()
+def test_conditioning_scale_is_the_official_one(networks: Networks, case: str) -> None:
+    """case1 was recorded at 0.6, the others at 1."""
+    data = recorded("unet_controlnet", case)
+    assert data["conditioning_scale"] == torch.tensor(0.6 if case == "case1" else 1.0)
+
+    def noise(scale: float) -> torch.Tensor:
+        tiling = Tiling(*data["sample"].shape[2:], size=96, overlap=4)
+        tiles = pipeline.embed(nn.Identity(), data["controlnet_cond"], tiling, torch.float32)
+        tokens = data["encoder_hidden_states"], data["image_encoder_hidden_states"]
+        conditions = pipeline.Conditions(*tokens, tiles, tiling, scale)
+        scheduler, sample = NoiseItself(data["timestep"]), data["sample"]
+        unet, controlnet = networks["unet"], networks["controlnet"]
+        (seen,) = pipeline.denoise(unet, controlnet, scheduler, sample, conditions, 1.0, [])
+        return seen
+
+    scale = data["conditioning_scale"].item()
+    assert_close(noise(scale), data["out.unet"], ROUNDING)
+    for other in (scale**2 if scale != 1 else 0.6, scale + 0.4):
+        assert (noise(other) - data["out.unet"]).abs().max() > 100 * ROUNDING * data["out.unet"].abs().max()
 
 
 @pytest.mark.parametrize("run", ["main", "tiled", "nocfg"])  # a value of noise_start lies on a border

@@ -1,0 +1,80 @@
+"""All of params.yaml is looked through at once."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from srscene.check import check, fit_seed
+from srscene.core.console import BadInput
+from tests.options import PARAMS, merged
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(**changes: Any) -> Path:
+        file = tmp_path / "params.yaml"
+        file.write_text(yaml.safe_dump(merged(PARAMS, changes)))
+        return file
+
+    return write
+
+
+def test_what_is_committed_is_sound(write: Write) -> None:
+    assert check(write()) == PARAMS
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sr": "srresnett"}, "sr: there is no 'srresnett'; did you mean 'srresnet'? known: bicubic, hat"),
+        ({"dataset": "bigearth"}, "dataset: there is no 'bigearth'; did you mean 'bigearthnet'?"),
+        ({"backbone": "resnet51"}, "backbone: timm knows no 'resnet51'; did you mean 'resnet50'?"),
+        ({"seed": True}, "seed: Input should be a valid integer, found True"),
+        (
+            {"classifier": {"learning_rate": float("inf")}},
+            "learning_rate: Input should be a finite",
+        ),
+        (
+            {"classifier": {"learning_rate": float("nan")}},
+            "learning_rate: Input should be a finite",
+        ),
+        ({"clasifier": {"epochs": 3}}, "clasifier: no such parameter; did you mean 'classifier'?"),
+        ({"classifier": {"epoch": 3}}, "classifier.epoch: no such parameter; did you mean 'epochs'?"),
+        ({"upscalers": {"hat": {"batch_size": 3}}}, "upscalers.hat.batch_size: no such parameter; known: "),
+        ({"upscalers": {"hats": {}}}, "upscalers.hats: no such parameter; did you mean 'hat'?"),
+        ({"upscalers": {"hat": {"weights": {"fit": {"window": 3}}}}}, "upscalers.hat.weights.fit.window: "),
+        ({"upscalers": None}, "no parameter 'upscalers."),
+        ({"datasets": {"synthetic": {"snr": 0.0}}}, "datasets.synthetic.snr: Input should be greater than 0"),
+        ({"machine": {"batch_size": 0}}, "machine.batch_size"),
+    ],
+)
+def test_a_wrong_value_anywhere_is_found(write: Write, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(message)) as error:
+        check(write(**changes))
+    assert "\n" not in str(error.value)
+
+
+def test_all_problems_are_said_at_once(write: Write) -> None:
+    with pytest.raises(BadInput, match=r"seed: .*; explain.rows: "):
+        check(write(seed=-1, explain={"rows": 0}))
+
+
+def test_a_missing_section_is_named(write: Write) -> None:
+    file = write()
+    values = yaml.safe_load(file.read_text())
+    del values["explain"]
+    file.write_text(yaml.safe_dump(values))
+    with pytest.raises(BadInput, match="no parameter 'explain'"):
+        check(file)
+
+
+def test_the_seed_counts_for_weights_that_are_fitted() -> None:
+    assert fit_seed(merged(PARAMS, {"sr": "srresnet", "seed": 3})) == 3
+    assert fit_seed(merged(PARAMS, {"sr": "bicubic", "seed": 3})) is None
+    assert fit_seed(merged(PARAMS, {"sr": "hat", "seed": 3})) is None
