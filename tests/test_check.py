@@ -1,14 +1,17 @@
 """All of params.yaml is looked through at once."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import yaml
 
-from srscene.check import check, fit_seed
+from srscene.check import check, fit_seed, timm_names
 from srscene.core.console import BadInput
 from tests.options import PARAMS, merged
 
@@ -78,3 +81,20 @@ def test_the_seed_counts_for_weights_that_are_fitted() -> None:
     assert fit_seed(merged(PARAMS, {"sr": "srresnet", "seed": 3})) == 3
     assert fit_seed(merged(PARAMS, {"sr": "bicubic", "seed": 3})) is None
     assert fit_seed(merged(PARAMS, {"sr": "hat", "seed": 3})) is None
+
+
+def test_the_names_of_all_of_timms_models_are_known_without_importing_it() -> None:
+    names = set(timm_names())
+    assert names >= set(timm.list_models()) | set(timm.models._registry._model_entrypoints)
+    assert all(map(timm.is_model, names))
+    code = "import sys; from srscene.check import check; check(); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)
+
+
+def test_a_backbone_may_be_named_with_the_tag_of_its_weights(write: Write) -> None:
+    assert check(write(backbone="resnet50.a1_in1k"))["backbone"] == "resnet50.a1_in1k"
+
+
+def test_a_tag_that_timm_does_not_know(write: Write) -> None:
+    with pytest.raises(BadInput, match=r"timm knows no 'resnet50\.typo'"):
+        check(write(backbone="resnet50.typo"))

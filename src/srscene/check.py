@@ -4,7 +4,10 @@ Each section's model lives in the package that uses it, in a module that is quic
 """
 
 import os
+import re
 import shutil
+from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +111,33 @@ def _names(values: dict[str, Any]) -> list[str]:
     for key, known in (("dataset", list(DATASETS)), ("sr", upscalers())):
         if isinstance(name := values.get(key), str) and name not in known:
             problems.append(f"{key}: there is no {name!r}; {near(name, known)}")
-    if isinstance(name := values.get("backbone"), str) and name not in PAPER:
-        from srscene.classify.backbone import check_backbone  # timm: seconds
-
-        try:
-            check_backbone(name)
-        except BadInput as error:
-            problems.append(str(error).removeprefix(f"{FILE}: "))
+    if isinstance(name := values.get("backbone"), str):
+        problems += _backbone(name)
     return problems
+
+
+def _backbone(name: str) -> list[str]:
+    known = timm_names()
+    if "." in name:  # with a tag of its weights, which timm alone knows
+        import timm
+
+        known = timm.list_pretrained()
+    if name in known:
+        return []
+    nearest = ", ".join(get_close_matches(name, known, 5, 0.5))
+    return [f"backbone: timm knows no {name!r}; {near(name, list(PAPER))}; nearest in timm: {nearest}"]
+
+
+def timm_names() -> list[str]:
+    """Return the names of all of timm's models, from its source files: importing it takes seconds."""
+    spec = find_spec("timm")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    names: list[str] = []
+    for file in sorted(file for folder in folders for file in Path(folder, "models").glob("*.py")):
+        source = file.read_text()
+        names += re.findall(r"^@register_model\s+def (\w+)\(", source, re.M)
+        for renamed in re.findall(
+            r"^register_model_deprecations\(__name__, \{(.*?)\}\)", source, re.M | re.S
+        ):
+            names += re.findall(r"""['"](\w+)['"]\s*:""", renamed)
+    return names
