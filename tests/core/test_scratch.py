@@ -58,14 +58,14 @@ def test_unfinished_work_lies_in_the_repository_that_dvc_was_started_in(tmp_path
     assert (work_folder("upscale", "0123") / "shard").exists()
 
 
-def test_publish_replaces_the_out(tmp_path):
+def test_publish_replaces_the_out_and_keeps_the_pieces(tmp_path):
     work, out = tmp_path / "work", tmp_path / "data" / "out"
+    work.mkdir()
     for turn in ("old", "new"):
-        work.mkdir()
         (work / turn).write_text(turn)
-        publish(work, out)
+        publish([work / turn], out)
         assert [path.name for path in out.iterdir()] == [turn]
-        assert not work.exists()
+        assert (work / turn).samefile(out / turn)
 
 
 HOLD = """

@@ -5,6 +5,7 @@ Nothing is computed here, so no stage depends on this file: `.dvcignore` hides i
 
 import sys
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -12,16 +13,28 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
+LONGEST = 1500
+"""Characters of a message."""
+
+
 class BadInput(Exception):
     """The user can mend this. One line: the file, what was found, what was expected, what to do."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message, LONGEST))
+
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; bad input or Ctrl-C ends it with one line, without a traceback."""
+    """Run a stage's `main`; bad input, a full memory or Ctrl-C ends it with one line, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no reason to fail
     try:
         main()
     except BadInput as error:
         sys.exit(f"error: {error}")
+    except MemoryError:
+        sys.exit("error: the machine's memory is full; close other programs, or take a machine with more")
     except KeyboardInterrupt:
         say("stopped; the same command goes on from the shards, epochs and downloads that are there")
         sys.exit(130)
@@ -29,14 +42,19 @@ def run_stage(main: Callable[[], None]) -> None:
 
 def brief(error: object, limit: int = 160) -> str:
     """Return a library's error in one line of at most `limit` printable characters."""
-    text = " ".join(str(error).split())
+    return printable(" ".join(str(error).split()), limit)
+
+
+def printable(text: str, limit: int = LONGEST) -> str:
+    """Return `text` as one line of at most `limit` characters that do nothing to a terminal."""
+    text = " ".join(text.splitlines())
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def say(message: str) -> None:
     """Print one line at once, also where standard output is a pipe."""
-    print(message, flush=True)
+    print(printable(message), flush=True)
 
 
 def progress(items: Iterable[T], what: str, unit: str, total: int | None = None, done: int = 0) -> "tqdm[T]":

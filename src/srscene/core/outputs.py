@@ -10,14 +10,20 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from srscene.core.disk import writing
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; the file written there replaces `path` if all went well."""
+    """Yield a temporary name beside `path`; the file written there replaces `path` if all went well.
+
+    Raises BadInput where the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     try:
-        yield temporary
+        with writing(temporary):
+            yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -25,23 +31,21 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`, which replaces `path` and all in it if all went well."""
+    """Yield an empty folder beside `path`, which replaces `path` and all in it if all went well.
+
+    Raises BadInput where the disk is full.
+    """
     temporary = path.with_name(path.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        yield temporary
-        replace_folder(temporary, path)
+        with writing(temporary):
+            yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def replace_folder(source: Path, path: Path) -> None:
-    """Rename the folder `source` to `path`, on the same disk, in place of what is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(source, path)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -6,6 +6,7 @@ change to the code of every other stage. Values stand in params.yaml alone: the 
 """
 
 import re
+import reprlib
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -15,9 +16,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from srscene.core.console import BadInput
+from srscene.core.reading import read_bytes, reading
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
+LARGEST = 1_000_000
+"""Bytes of a params.yaml."""
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 """What NumPy, PyTorch and scikit-learn all take."""
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
@@ -60,13 +64,28 @@ def load(file: Path = FILE) -> dict[str, Any]:
     """Return all of params.yaml; raises BadInput where there is none, or it is not a mapping."""
     if not file.exists():
         raise BadInput(f"{file}: not found; run from the top folder of the repository")
-    try:
-        values = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise BadInput(f"{file}: not YAML: {' '.join(str(error).split())}; mend it there") from None
+    with reading(file, "YAML", "mend it there, or get it back with `git restore`"):
+        values = yaml.load(read_bytes(file, LARGEST), _Loader)
     if not isinstance(values, dict):
         raise BadInput(f"{file}: expected a mapping at the top, found {type(values).__name__}")
     return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses what PyYAML takes in silence: of two equal keys the last, and keys that are no names."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for name, _ in node.value:
+            if name.tag == "tag:yaml.org,2002:merge":
+                continue
+            key, line = self.construct_object(name), name.start_mark.line + 1
+            if not isinstance(key, str):
+                raise ValueError(f"line {line}: the key {key!r} is no name")
+            if key in seen:
+                raise ValueError(f"line {line}: the key {key!r} stands there a second time")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 def _explain(path: str, kind: Any, problem: Any) -> str:
@@ -78,7 +97,7 @@ def _explain(path: str, kind: Any, problem: Any) -> str:
     hint = ""
     if isinstance(found, str) and re.fullmatch(r"\d+e-?\d+", found):
         hint = f" (YAML reads {found} as text: write {found.replace('e', '.0e')})"
-    return f"{where}: {problem['msg']}, found {found!r}{hint}"
+    return f"{where}: {problem['msg']}, found {reprlib.repr(found)}{hint}"
 
 
 def _fields(kind: Any, keys: list[str]) -> list[str]:

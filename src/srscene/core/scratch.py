@@ -1,8 +1,11 @@
 """Work that survives a kill.
 
 DVC deletes a stage's outs before it runs the stage, so finished pieces wait outside them, in
-`$DVC_ROOT/.scratch/<stage>/<fingerprint>/`, and move into the out at the end. DVC sets DVC_ROOT to the real
-repository also when it runs an experiment in a temporary copy, so both share finished work.
+`$DVC_ROOT/.scratch/<stage>/<fingerprint>/`, and are linked into the out at the end. DVC sets DVC_ROOT to the
+real repository also when it runs an experiment in a temporary copy, so both share finished work.
+
+The digest of each piece is noted before the piece gets its name; one that is not as it was noted is made
+again. Finished work stays until the next stage begins: until then DVC may not have recorded it.
 """
 
 import json
@@ -17,7 +20,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from srscene.core.console import say
+from srscene.core.disk import writing
 from srscene.core.outputs import sha256 as file_sha256
+from srscene.core.outputs import whole_file, whole_folder
+
+NOTES = "SHA256SUMS"
+"""Beside the pieces, a line for each that was written, the older ones too, as `sha256sum` writes it."""
+FINISHED = "finished"
 
 
 def root() -> Path:
@@ -49,26 +58,107 @@ def work_folder(stage: str, key: str) -> Path:
     return folder
 
 
+def folders() -> Iterator[Path]:
+    """Yield the folder of every piece of work, finished or not."""
+    yield from sorted(path for path in (root() / ".scratch").glob("*/*") if path.is_dir())
+
+
 @contextmanager
 def claimed(stage: str, key: str) -> Iterator[Path]:
-    """Yield `work_folder(stage, key)`, which no other process has meanwhile; waits for it, saying so."""
+    """Yield `work_folder(stage, key)`, which no other process has meanwhile; waits for it, saying so.
+
+    Where all goes well, what is in it counts as finished: it stays for who waits, and for a kill before DVC
+    has recorded the stage, until `clean`. Other work that is finished is removed first.
+    """
     folder = work_folder(stage, key)
-    lock = FileLock(folder.with_name(f"{key}.lock"))
+    clean(but=folder)
+    lock = lock_of(folder)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         say(f"{stage}: another process does the same work in {folder}; waiting for it")
         lock.acquire()
     try:
-        folder.mkdir(exist_ok=True)  # whoever had it before may have moved it into its out
+        folder.mkdir(exist_ok=True)
+        (folder / FINISHED).unlink(missing_ok=True)
         yield folder
+        (folder / FINISHED).touch()
     finally:
         lock.release()
 
 
-def publish(folder: Path, out: Path) -> None:
-    """Move finished work to a stage's out, replacing what is there; the out may be on another disk."""
-    if out.exists():
-        shutil.rmtree(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(folder, out)
+def lock_of(folder: Path) -> FileLock:
+    """Return the lock on a work folder."""
+    return FileLock(folder.with_name(f"{folder.name}.lock"))
+
+
+def clean(but: Path | None = None) -> None:
+    """Remove work that is finished and that no process has; DVC has recorded it when another stage begins."""
+    for folder in folders():
+        if folder != but and (folder / FINISHED).exists():
+            remove(folder)
+
+
+def remove(folder: Path) -> bool:
+    """Remove a work folder and its lock; return False, and leave it, where a process has it."""
+    lock = lock_of(folder)
+    try:
+        with lock.acquire(timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
+    except Timeout:
+        return False
+    return True
+
+
+@contextmanager
+def piece(path: Path) -> Iterator[Path]:
+    """Yield a temporary name for a piece of work, as `whole_file` does; its digest is noted, and it is on the
+    disk, before it gets its name.
+    """
+    with whole_file(path) as temporary:
+        yield temporary
+        with writing(temporary), (path.parent / NOTES).open("a") as notes:
+            print(_note(temporary, path.name), file=notes, flush=True)
+            os.fsync(notes.fileno())
+        _sync(temporary)
+    _sync(path.parent)
+
+
+def kept(path: Path) -> bool:
+    """Tell whether a piece is there as it was written; a damaged one is removed, and a line says so."""
+    if not os.path.lexists(path):
+        return False
+    notes = path.parent / NOTES
+    noted = notes.read_text(errors="replace") if notes.is_file() else ""
+    if path.is_file() and _note(path, path.name) in noted:
+        return True
+    say(f"{path}: not as it was written (damaged?), so it is made again")
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return False
+
+
+def publish(pieces: Iterable[Path], out: Path) -> None:
+    """Fill the folder `out`, in place of what is there, with `pieces`, which stay where they are.
+
+    They are linked, which takes no room, or copied where `out` is on another disk.
+    """
+    with whole_folder(out) as folder:
+        for path in pieces:
+            try:
+                os.link(path, folder / path.name)
+            except OSError:
+                shutil.copyfile(path, folder / path.name)
+
+
+def _note(path: Path, name: str) -> str:
+    return f"{file_sha256(path)}  {name}"
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file's or a folder's content."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

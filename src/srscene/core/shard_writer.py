@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srscene.core.console import say
+from srscene.core.disk import writing
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import whole_file
+from srscene.core.scratch import piece
 from srscene.core.store import SPLITS, Image, Patch
 
 SHARD_BYTES = 1 << 30
@@ -40,9 +43,10 @@ def patches_per_shard(*shapes: tuple[int, int, int]) -> int:
 class ShardWriter:
     """Writes one shard; a context manager that leaves a whole file or none.
 
-    `attributes` are stored as JSON; they must not hold times, hosts or paths. With `resume`, what is written
-    survives an error or a kill, and another writer for the same path goes on behind the `count` patches that
-    are there; pieces that were damaged meanwhile are dropped.
+    `attributes` are stored as JSON; they must not hold times, hosts or paths. With `resume`, for work in
+    scratch, what is written survives an error or a kill, and another writer for the same path goes on behind
+    the `count` patches that are there; pieces that were damaged meanwhile are dropped.
+    Raises BadInput where the disk is full.
     """
 
     def __init__(self, path: Path, attributes: Mapping[str, Any] | None = None, resume: bool = False) -> None:
@@ -75,6 +79,10 @@ class ShardWriter:
 
     def extend(self, patches: Sequence[Patch]) -> None:
         """Append patches."""
+        with writing(self.path):
+            self._extend(patches)
+
+    def _extend(self, patches: Sequence[Patch]) -> None:
         for patch in patches:
             images = _images(patch)
             if not self._parts:
@@ -97,17 +105,25 @@ class ShardWriter:
             self._save()
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
+        finished = False
         try:
             if kind is None and self.count:
                 self._finish()
-            elif self.resume and self.count:
-                self._save()
+            finished = kind is None
         finally:
-            for part in self._parts.values():
+            self._leave(finished)
+
+    def _leave(self, finished: bool) -> None:
+        """Close the parts; keep them for the next writer where there is work left."""
+        if self.resume and not finished:
+            with suppress(OSError):  # a full disk, of which the error in flight already tells
+                self._save()
+        for part in self._parts.values():
+            with suppress(OSError):  # it would write what a full disk did not take
                 part.close()
-            if kind is None or not self.resume:
-                for file in [self._journal, *map(self._part_path, ("images", "reference"))]:
-                    file.unlink(missing_ok=True)
+        if finished or not self.resume:
+            for file in [self._journal, *map(self._part_path, ("images", "reference"))]:
+                file.unlink(missing_ok=True)
 
     def _part_path(self, name: str) -> Path:
         return self.path.with_suffix(f".{name}.part")
@@ -183,8 +199,9 @@ class ShardWriter:
         }
         attributes = json.dumps(self.attributes, sort_keys=True)
         hashes = {name: digest.hexdigest() for name, digest in self._hashes.items()}
+        whole = piece if self.resume else whole_file
         with (
-            whole_file(self.path) as temporary,
+            whole(self.path) as temporary,
             h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file,
         ):
             for name, part in self._parts.items():

@@ -12,6 +12,7 @@ and in its attribute `sha256` the digest of all of them. `shard_writer` writes t
 """
 
 import json
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -22,8 +23,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.console import BadInput, brief
+from srscene.core.console import BadInput
 from srscene.core.labels import CLASSES
+from srscene.core.reading import reading
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -139,20 +141,39 @@ class PatchStore:
 def _read_table(path: Path, number: int) -> dict[str, Any]:
     if path != shard_path(path.parent, number):
         raise BadInput(f"{path}: {shard_path(path.parent, number).name} is missing; run the stage again")
-    try:
-        with h5py.File(path, "r") as file:
-            arrays = [name for name in ("images", "reference") if name in file]
-            table = {
-                "names": file["names"][:].astype("U").tolist(),
-                "labels": file["labels"][:],
-                "split": file["split"][:],
-                "attributes": json.loads(file.attrs["attributes"]),
-                "sha256": file.attrs["sha256"],
-                "arrays": {name: (file[name].id.get_offset(), file[name].shape) for name in arrays},
-            }
-            classes = tuple(json.loads(file.attrs["classes"]))
-    except (OSError, KeyError) as error:
-        raise BadInput(f"{path}: damaged ({brief(error)}); delete it and run the stage again") from None
+    remedy = "delete it and run the stage again"
+    with reading(path, "a whole shard of a store", remedy), h5py.File(path, "r") as file:
+        arrays = [name for name in ("images", "reference") if name in file]
+        table = {
+            "names": file["names"][:].astype("U").tolist(),
+            "labels": file["labels"][:],
+            "split": file["split"][:],
+            "attributes": json.loads(file.attrs["attributes"]),
+            "sha256": file.attrs["sha256"],
+            "arrays": {name: (file[name].id.get_offset(), file[name].shape) for name in arrays},
+        }
+        classes = tuple(json.loads(file.attrs["classes"]))
+        if problem := _inconsistent(table, path.stat().st_size):
+            raise BadInput(f"{path}: damaged ({problem}); {remedy}")
     if classes != CLASSES:
         raise BadInput(f"{path}: its classes are {classes[:2]}…, expected {CLASSES[:2]}…; ingest again")
     return table
+
+
+def _inconsistent(table: dict[str, Any], file_size: int) -> str:
+    """Return what does not fit together in a shard's tables, so that no reading would fail later."""
+    count = len(table["names"])
+    shapes = {"labels": (count, len(CLASSES)), "split": (count,)}
+    for name, shape in shapes.items():
+        if table[name].shape != shape or table[name].dtype != np.uint8:
+            return f"{name} of {table[name].shape} for {count} names"
+    if count and (table["labels"].max() > 1 or table["split"].max() >= len(SPLITS)):
+        return "labels or splits that there are not"
+    if "images" not in table["arrays"]:
+        return "no images"
+    for name, (offset, shape) in table["arrays"].items():
+        if offset is None or len(shape) != 4 or shape[0] != count or shape[3] != 3:
+            return f"{name} of {shape} for {count} names"
+        if offset + math.prod(shape) > file_size:
+            return f"{name} reach beyond the end of the file"
+    return ""

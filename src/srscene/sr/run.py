@@ -52,7 +52,7 @@ def upscale_store(
         upscale = upscaler.load(options, weights_folder, device, precision)
         work = partial(_upscale, upscale, patches, device, attributes, folder)
         halving("upscale", work, batch_size)
-        publish(folder, out)
+        publish(sorted(folder.glob("shard-*.h5")), out)
 
 
 def _upscale(
