@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from srscene.core.console import BadInput, run_stage
+from srscene.core.console import BadInput, run_stage, say
 
 SLEEPER = """
 import signal, time
@@ -27,6 +27,24 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         raise BadInput("params.yaml: sr: 'typo' is no upscaler")
 
     with pytest.raises(SystemExit, match=r"^error: params\.yaml: sr: 'typo' is no upscaler$"):
+        run_stage(main)
+
+
+def test_what_comes_from_outside_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "a\x1b[31m\nb\r\x07\u202e" + "long " * 1000
+    error = str(BadInput(hostile))
+    assert error.startswith("a?[31m b")
+    assert error.isprintable()
+    assert len(error) == 1500
+    say(hostile)
+    assert capsys.readouterr().out == f"{error}\n"
+
+
+def test_a_full_memory_is_one_line() -> None:
+    def main() -> None:
+        bytearray(1 << 62)
+
+    with pytest.raises(SystemExit, match=r"^error: the machine's memory is full; "):
         run_stage(main)
 
 

@@ -121,6 +121,30 @@ def test_broken_yaml_is_one_line(file):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("seed: 1\nseed: 2\n", r"damaged \(line 2: the key 'seed' stands there a second time\)"),
+        ("a: {b: 1, b: 2}\n", "line 1: the key 'b' stands there a second time"),
+        ("1: 2\n", "line 1: the key 1 is no name"),
+        ("a: " + "[" * 5000, "damaged .*recursion"),
+        ("a: 2001-99-99", "month must be in"),
+        ("a: !!python/object:os.system x", "could not determine a constructor"),
+        ("#" * 1_000_001, "1 MB, expected at most 1 MB"),
+    ],
+)
+def test_what_yaml_takes_in_silence_or_stumbles_over_is_one_line(file, text, found):
+    file.write_text(text)
+    with pytest.raises(BadInput, match=rf"params\.yaml: .*{found}") as error:
+        params.read("seed", int, file)
+    assert str(error.value).isprintable()
+
+
+def test_merge_keys_and_aliases_are_yaml(file):
+    file.write_text("x: &a {k: 1}\ny: {<<: *a, z: 1}\n")
+    assert params.load(file)["y"] == {"k": 1, "z": 1}
+
+
 def test_sections_do_not_change(file):
     with pytest.raises(ValueError, match="frozen"):
         params.read("upscalers.hat", Hat, file).tile = 32  # type: ignore[misc]

@@ -4,7 +4,19 @@ import time
 
 import pytest
 
-from srscene.core.scratch import claimed, code, fingerprint, publish, work_folder
+from srscene.core.scratch import (
+    NOTES,
+    claimed,
+    clean,
+    code,
+    fingerprint,
+    folders,
+    kept,
+    piece,
+    publish,
+    remove,
+    work_folder,
+)
 
 
 @pytest.fixture
@@ -91,3 +103,94 @@ def test_the_second_process_waits_and_says_so(tmp_path, monkeypatch, capsys):
     assert "another process does the same work" in capsys.readouterr().out
     other.wait()
     killer.wait()
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def write_piece(path, text):
+    with piece(path) as temporary:
+        temporary.write_text(text)
+
+
+def test_a_piece_counts_as_long_as_it_is_as_it_was_written(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    assert not kept(path)
+    for text in ("one", "two"):
+        write_piece(path, text)
+        assert kept(path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [NOTES, path.name]
+    checked = subprocess.run(["sha256sum", "-c", NOTES], cwd=tmp_path, capture_output=True, text=True)
+    assert checked.stdout.splitlines() == ["checkpoint.pt: FAILED", "checkpoint.pt: OK"]
+
+
+@pytest.mark.parametrize(
+    "damage", ["flip", "cut", "empty", "folder", "no note", "notes are a folder", "link"]
+)
+def test_a_damaged_piece_is_dropped_in_a_line(tmp_path, capsys, damage):
+    path, notes = tmp_path / "shard.h5", tmp_path / NOTES
+    write_piece(path, "content")
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+        (path / "file").touch()
+    elif damage == "no note":
+        notes.unlink()
+    elif damage == "notes are a folder":
+        notes.unlink()
+        notes.mkdir()
+    elif damage == "link":
+        path.unlink()
+        path.symlink_to(path)  # to itself: a loop
+    else:
+        path.write_text({"flip": "contemt", "cut": "cont", "empty": ""}[damage])
+    assert not kept(path)
+    assert capsys.readouterr().out.endswith(
+        "shard.h5: not as it was written (damaged?), so it is made again\n"
+    )
+    assert not path.exists()
+    write_piece(path, "again")
+    assert kept(path)
+
+
+def test_a_kill_between_note_and_name_leaves_the_former_piece(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    write_piece(path, "first")
+    with (tmp_path / NOTES).open("a") as notes:
+        notes.write(f"{'0' * 64}  checkpoint.pt\n0123")  # the next one's, and half of another line
+    assert kept(path)
+    write_piece(path, "second")
+    assert kept(path)
+
+
+def test_finished_work_stays_until_another_begins(place):
+    with claimed("upscale", "one") as folder:
+        write_piece(folder / "shard", "content")
+    with claimed("upscale", "one") as folder:  # DVC was killed before it recorded the stage
+        assert kept(folder / "shard")
+    with pytest.raises(RuntimeError), claimed("train", "two") as folder:
+        write_piece(folder / "checkpoint", "content")
+        raise RuntimeError
+    assert [folder.name for folder in folders()] == ["two"]
+    clean()
+    assert [folder.name for folder in folders()] == ["two"]  # unfinished: only on request
+    assert remove(folder)
+    assert list((place / ".scratch" / "train").iterdir()) == []
+
+
+def test_work_that_a_process_has_is_not_removed(place):
+    other = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "mine\n"
+    (folder,) = folders()
+    (folder / "finished").touch()
+    clean()
+    assert not remove(folder)
+    assert folder.is_dir()
+    other.kill()
+    other.wait()
+    clean()
+    assert list(folders()) == []

@@ -1,6 +1,8 @@
 import io
 import json
+import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from srscene.core import shard_writer, store
 from srscene.core.console import BadInput
 from srscene.core.labels import CLASSES
+from srscene.core.scratch import kept
 from srscene.core.shard_writer import ShardWriter, patches_per_shard
 from srscene.core.store import SPLITS, Patch, PatchStore, shard_path
 
@@ -172,7 +175,7 @@ def test_a_cut_shard_is_noticed(tmp_path, share):
     path = shard_path(write(tmp_path, [make_patch(seed) for seed in range(6)], 6), 0)
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(BadInput, match=r"shard-00000\.h5: damaged"):
+    with pytest.raises(BadInput, match=rf"shard-00000\.h5: {'damaged' if share else 'an empty file'}"):
         PatchStore(tmp_path)
 
 
@@ -181,6 +184,25 @@ def test_a_shard_without_its_tables_is_noticed(tmp_path):
     with h5py.File(path, "r+") as file:
         del file["labels"]
     with pytest.raises(BadInput, match=r"shard-00000\.h5: damaged"):
+        PatchStore(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "found"),
+    [
+        ("labels", np.zeros((2, 19), np.uint8), r"labels of \(2, 19\) for 1 names"),
+        ("labels", np.full((1, 19), 2, np.uint8), "labels or splits that there are not"),
+        ("split", np.array([3], np.uint8), "labels or splits that there are not"),
+        ("images", np.zeros((2, 4, 4, 3), np.uint8), r"images of \(2, 4, 4, 3\) for 1 names"),
+        ("images", np.zeros((1, 4, 4), np.uint8), r"images of \(1, 4, 4\)"),
+    ],
+)
+def test_tables_that_do_not_fit_together_are_noticed(tmp_path, name, values, found):
+    path = shard_path(write(tmp_path, [make_patch(0)], 1), 0)
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        file[name] = values
+    with pytest.raises(BadInput, match=rf"shard-00000\.h5: damaged \({found}"):
         PatchStore(tmp_path)
 
 
@@ -267,7 +289,8 @@ def test_an_interrupted_shard_is_finished_to_the_same_bytes(tmp_path, monkeypatc
         assert writer.count == 4
         writer.extend(patches[writer.count :])
     assert path.read_bytes() == whole.read_bytes()
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["SHA256SUMS", path.name]
+    assert kept(path)
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "journal"])
@@ -300,3 +323,38 @@ def test_shards_are_about_a_gigabyte():
     assert patches_per_shard((480, 480, 3)) == 1553
     assert patches_per_shard((120, 120, 3), (480, 480, 3)) == 1462
     assert patches_per_shard((50_000, 50_000, 3)) == 1
+
+
+LIMITED = """
+import resource
+from pathlib import Path
+from srscene.core.console import run_stage
+from srscene.core.shard_writer import ShardWriter
+from tests.core.test_store import make_patch
+
+def main():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+    with ShardWriter(Path("shard-00000.h5"), resume=True) as writer:
+        for seed in range(writer.count, 30):
+            writer.add(make_patch(seed))
+
+run_stage(main)
+"""
+
+
+def test_a_full_disk_is_one_line_and_the_next_run_ends_in_the_same_bytes(tmp_path):
+    patches = [make_patch(seed) for seed in range(30)]
+    whole = shard_path(write(tmp_path / "whole", patches, 30), 0)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: .*shard-00000\.h5.*: the disk is full \(.*\n", done.stderr)
+    assert not (tmp_path / "shard-00000.h5").exists()
+    with ShardWriter(shard_path(tmp_path, 0), resume=True) as writer:
+        writer.extend(patches[writer.count :])
+    assert shard_path(tmp_path, 0).read_bytes() == whole.read_bytes()

@@ -51,6 +51,15 @@ def need(path: Path, count: int, what: str) -> None:
         )
 
 
+def reserve(path: Path, count: int) -> None:
+    """Make the file `path`, with room for `count` bytes; raises OSError where there is none.
+
+    For HDF5, which crashes where its disk fills up: it is only let at a file that fits.
+    """
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, count))
+
+
 def size(count: float) -> str:
     """Return a number of bytes in words."""
     for unit in ("bytes", "kB", "MB", "GB"):

@@ -134,7 +134,9 @@ def kept(path: Path) -> bool:
     if path.is_file() and _note(path, path.name) in noted:
         return True
     say(f"{path}: not as it was written (damaged?), so it is made again")
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for bad in (path, *([] if notes.is_file() else [notes])):
+        shutil.rmtree(bad, ignore_errors=True)
+        bad.unlink(missing_ok=True)
     return False
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srscene.core.console import say
-from srscene.core.disk import writing
+from srscene.core.disk import reserve, writing
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import whole_file
 from srscene.core.scratch import piece
@@ -31,6 +31,8 @@ SHARD_BYTES = 1 << 30
 CHECKPOINT_SECONDS = 30.0
 """A kill loses at most this much of a resumable shard's work, and the patches of one `extend`."""
 COPY_BYTES = 1 << 26
+MARGIN = 1 << 16
+"""Bytes that HDF5 itself takes in a shard, and more."""
 
 Table = dict[str, NDArray[Any]]
 
@@ -200,10 +202,19 @@ class ShardWriter:
         attributes = json.dumps(self.attributes, sort_keys=True)
         hashes = {name: digest.hexdigest() for name, digest in self._hashes.items()}
         whole = piece if self.resume else whole_file
-        with (
-            whole(self.path) as temporary,
-            h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file,
-        ):
+        with whole(self.path) as temporary:
+            reserve(temporary, self._bytes(table, attributes))
+            self._write(temporary, table, attributes, shard_digest(hashes, table, attributes))
+
+    def _bytes(self, table: Table, attributes: str) -> int:
+        """Return how large the shard will be, at most."""
+        pixels = sum(int(np.prod(shape)) for shape in self._shapes.values())
+        return (
+            self.count * pixels + sum(values.nbytes for values in table.values()) + len(attributes) + MARGIN
+        )
+
+    def _write(self, path: Path, table: Table, attributes: str, digest: str) -> None:
+        with h5py.File(path, "w", libver=("v110", "v110"), track_order=False) as file:
             for name, part in self._parts.items():
                 part.flush()
                 self._copy(name, file)
@@ -211,7 +222,7 @@ class ShardWriter:
                 file.create_dataset(name, data=values, track_times=False)
             file.attrs["classes"] = json.dumps(CLASSES)
             file.attrs["attributes"] = attributes
-            file.attrs["sha256"] = shard_digest(hashes, table, attributes)
+            file.attrs["sha256"] = digest
 
     def _copy(self, name: str, file: h5py.File) -> None:
         shape = self._shapes[name]
