@@ -139,7 +139,7 @@ def test_a_damaged_piece_is_dropped_in_a_line(tmp_path, capsys, damage):
         (path / "file").touch()
     elif damage == "no note":
         notes.unlink()
-    elif damage == "notes are a folder":
+    elif damage == "folder of notes":
         notes.unlink()
         notes.mkdir()
     elif damage == "link":
@@ -171,7 +171,7 @@ def test_finished_work_stays_until_another_begins(place):
         write_piece(folder / "shard", "content")
     with claimed("upscale", "one") as folder:  # DVC was killed before it recorded the stage
         assert kept(folder / "shard")
-    with pytest.raises(RuntimeError), claimed("train", "two") as folder:
+    with pytest.raises(RuntimeError), claimed("train", "two") as folder:  # noqa: PT012
         write_piece(folder / "checkpoint", "content")
         raise RuntimeError
     assert [folder.name for folder in folders()] == ["two"]
