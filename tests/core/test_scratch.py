@@ -127,9 +127,7 @@ def test_a_piece_counts_as_long_as_it_is_as_it_was_written(tmp_path):
     assert checked.stdout.splitlines() == ["checkpoint.pt: FAILED", "checkpoint.pt: OK"]
 
 
-@pytest.mark.parametrize(
-    "damage", ["flip", "cut", "empty", "folder", "no note", "notes are a folder", "link"]
-)
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "folder", "no note", "folder of notes", "link"])
 def test_a_damaged_piece_is_dropped_in_a_line(tmp_path, capsys, damage):
     path, notes = tmp_path / "shard.h5", tmp_path / NOTES
     write_piece(path, "content")
