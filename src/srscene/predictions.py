@@ -8,10 +8,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.console import BadInput, brief
+from srscene.core.console import BadInput
+from srscene.core.disk import reserve
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import whole_file
+from srscene.core.reading import reading
 from srscene.core.store import Split
+
+MARGIN = 1 << 16
+"""Bytes that HDF5 itself takes, and more."""
+REMEDY = "run `dvc repro predict`, or `dvc pull`"
 
 
 class Predictions(NamedTuple):
@@ -24,7 +30,19 @@ class Predictions(NamedTuple):
 
 def write(path: Path, splits: dict[Split, Predictions], attributes: dict[str, Any]) -> None:
     """Write all splits, an empty one too; the same input gives the same bytes."""
-    with whole_file(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
+    with whole_file(path) as temporary:
+        reserve(temporary, MARGIN + sum(_bytes(predictions) for predictions in splits.values()))
+        _write(temporary, splits, attributes)
+
+
+def _bytes(predictions: Predictions) -> int:
+    """Return the bytes of predictions in a file, at most."""
+    longest = max(map(len, predictions.names), default=0)
+    return predictions.probabilities.nbytes + predictions.labels.nbytes + len(predictions.names) * longest
+
+
+def _write(path: Path, splits: dict[Split, Predictions], attributes: dict[str, Any]) -> None:
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
         file.attrs["classes"] = json.dumps(CLASSES)
         file.attrs["attributes"] = json.dumps(attributes, sort_keys=True)
         for split, predictions in splits.items():
@@ -38,25 +56,37 @@ def write(path: Path, splits: dict[Split, Predictions], attributes: dict[str, An
 def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
     """Return predictions by split, and the attributes.
 
-    Raises BadInput when the file is missing or damaged, or its classes are not those of `labels`.
+    Raises BadInput when the file is missing or damaged, its classes are not those of `labels`, or a value is
+    no probability.
     """
-    if not path.exists():
-        raise BadInput(f"{path}: not found; run `dvc repro predict` or `dvc pull`")
-    try:
-        with h5py.File(path, "r") as file:
-            splits = {
-                split: Predictions(
-                    group["probabilities"][:],
-                    group["labels"][:],
-                    [name.decode() for name in group["names"][:]],
-                )
-                for split, group in file.items()
-            }
-            classes, attributes = (json.loads(file.attrs[name]) for name in ("classes", "attributes"))
-    except (OSError, KeyError, ValueError) as error:
-        raise BadInput(f"{path}: damaged ({brief(error)}); delete it and run `dvc repro predict`") from None
+    with reading(path, "predictions", REMEDY), h5py.File(path, "r") as file:
+        splits = {
+            split: Predictions(
+                group["probabilities"][:],
+                group["labels"][:],
+                [name.decode() for name in group["names"][:]],
+            )
+            for split, group in file.items()
+        }
+        classes, attributes = (json.loads(file.attrs[name]) for name in ("classes", "attributes"))
+        for split, predictions in splits.items():
+            _check(path, split, predictions)
     if tuple(classes) != CLASSES:
         raise BadInput(
             f"{path}: its classes are {classes[:2]}…, expected {list(CLASSES[:2])}…; predict again"
         )
     return splits, attributes
+
+
+def _check(path: Path, split: str, predictions: Predictions) -> None:
+    probabilities, labels, names = predictions
+    found = [(values.shape, values.dtype) for values in (probabilities, labels)]
+    shape = (len(names), len(CLASSES))
+    if found != [(shape, np.float32), (shape, np.uint8)] or (labels > 1).any():
+        raise BadInput(f"{path}: damaged: {split} has no probabilities and labels of {shape}; {REMEDY}")
+    outside = ~((probabilities >= 0) & (probabilities <= 1)).all(1)  # NaN is outside too
+    if outside.any():
+        raise BadInput(
+            f"{path}: {split} patch {names[int(outside.argmax())]} has a value outside 0..1, expected "
+            "probabilities; did training diverge? lower classifier.learning_rate and train again"
+        )

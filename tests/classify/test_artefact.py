@@ -1,11 +1,13 @@
 """The folder of a trained classifier: back as it was saved, refused where it is not whole."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from srscene.classify.artefact import ClassifierCard, load_classifier, save_card, save_weights
 from srscene.classify.backbone import create
@@ -49,7 +51,7 @@ def _refused(folder: Path) -> str:
 
 
 def test_a_folder_without_a_classifier_is_refused(tmp_path: Path) -> None:
-    assert "no whole classifier in it" in _refused(tmp_path)
+    assert "card.json: not there; expected a classifier's card; run `dvc repro train`" in _refused(tmp_path)
 
 
 def test_classes_in_another_order_are_refused(folder: Path) -> None:
@@ -60,16 +62,37 @@ def test_classes_in_another_order_are_refused(folder: Path) -> None:
 def test_half_the_weights_are_refused(folder: Path) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:5000])
-    assert "no whole classifier in it" in _refused(folder)
+    assert "model.safetensors: damaged (" in _refused(folder)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused(folder: Path, value: float) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["fc.weight"][0, 0] = value
+    save_file(weights, folder / "model.safetensors")
+    assert "model.safetensors: fc.weight is not finite" in _refused(folder)
 
 
 @pytest.mark.parametrize("change", [{"mean": None}, {"precision": "fp8"}])
 def test_a_card_that_is_not_whole_is_refused(folder: Path, change: dict[str, object]) -> None:
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps(card | change))
-    assert "no whole classifier in it" in _refused(folder)
+    assert "card.json: damaged (" in _refused(folder)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b"", b"<html>", b"null"])
+def test_what_is_no_card_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "card.json").write_bytes(content)
+    assert "card.json: " in _refused(folder)
 
 
 def test_the_weights_of_another_backbone_are_refused(folder: Path) -> None:
     save_weights(create("test_vit", 48), folder / "model.safetensors")
     assert "not the weights of the card's test_resnet" in _refused(folder)
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.safetensors"])
+def test_a_folder_in_place_of_a_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    assert f"{name}: a folder" in _refused(folder)

@@ -15,6 +15,7 @@ from srscene.classify.inference import normalise
 from srscene.classify.predict import predict
 from srscene.core.console import BadInput
 from srscene.core.machine import Machine
+from srscene.core.scratch import claimed, work_folder
 from tests.classify.stores import ATTRIBUTES
 from tests.classify.test_artefact import CARD
 from tests.options import section
@@ -87,3 +88,27 @@ def test_other_images_are_refused_by_what_differs(make_store, machine: Machine, 
         predict(make_store(), tmp_path / "classifier", machine, tmp_path / "out.h5")
     assert "sr 'none', now 'bicubic'; weights '12ab', now None" in str(caught.value)
     assert "bands" not in str(caught.value)
+
+
+def test_logits_that_are_not_finite_are_one_line(make_store, machine: Machine, tmp_path: Path) -> None:
+    model = _classifier(tmp_path / "classifier")
+    for weights in model.parameters():
+        weights.data.fill_(1e30)
+    save_weights(model, tmp_path / "classifier/model.safetensors")
+    with pytest.raises(BadInput, match=r"the logits of 2 of 2 patches are not finite, the first patch_003"):
+        predict(make_store(train=3, val=2, test=1), tmp_path / "classifier", machine, tmp_path / "out.h5")
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_the_training_s_finished_work_goes(
+    make_store, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC has recorded it by then."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    _classifier(tmp_path / "classifier")
+    with claimed("train", "done") as done:
+        pass
+    unfinished = work_folder("train", "killed")
+    predict(make_store(train=1, val=1, test=1), tmp_path / "classifier", machine, tmp_path / "out.h5")
+    assert not done.exists()
+    assert unfinished.exists()

@@ -3,17 +3,22 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from srscene import predictions
+from srscene.classify import checkpoint
+from srscene.classify.checkpoint import Epoch, History
 from srscene.classify.options import ClassifierOptions
 from srscene.classify.train import scratch_key, train
 from srscene.core.console import BadInput
@@ -95,9 +100,12 @@ def test_it_learns_what_the_images_show(make_store, tmp_path: Path) -> None:
     assert card["window"] == 34
 
 
-def test_same_seed_same_bytes_other_seed_other_weights(make_store, options, tmp_path: Path) -> None:
+def test_same_seed_same_bytes_other_seed_other_weights(
+    make_store, options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = make_store()
     first = _train(store, options, tmp_path / "a")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "b"))  # else the finished one is published again
     assert _train(store, options, tmp_path / "b") == first
     other = _train(store, options, tmp_path / "c", seed=2)
     assert other[OUTPUTS[0]] != first[OUTPUTS[0]]
@@ -116,28 +124,87 @@ def test_a_killed_training_goes_on_to_the_same_bytes(make_store, tmp_path: Path)
     assert not (tmp_path / "models").exists()
     assert "going on after epoch" in stages.run("train")
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == unbroken
-    assert not list(tmp_path.glob(".scratch/train/*/*"))
+    shutil.rmtree(tmp_path / "models")  # as DVC does, killed before it recorded the stage
+    assert "going on after epoch 12 of 12" in stages.run("train")
+    assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == unbroken
+    stages.run("predict")
+    assert not list(tmp_path.glob(".scratch/train/*"))
 
 
-def test_a_kill_before_any_change_to_the_disk_costs_no_byte(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.classify.kills", str(tmp_path)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    kills = json.loads(run.stdout)
-    for kill in kills:
-        assert kill["same"], kill
-        there = any(name.endswith("checkpoint.pt") for name in kill["left"])
-        assert ("going on after epoch" in kill["said"]) == there, kill
-    before = [kill["before"] for kill in kills]
-    for change in (  # of the publishing, in this order
-        "open training.csv.tmp w",
-        "open model.safetensors w",
-        "os.rename card.json.tmp card.json",
-        "os.rename classifier.tmp classifier",
-        "os.remove checkpoint.pt",
-        "os.remove epoch-0002.safetensors",
-    ):
-        assert change in before
-        before = before[before.index(change) :]
+def test_a_finished_training_is_published_again_at_once(
+    make_store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a kill while DVC hashed the outs."""
+    first = _train(make_store(), quick(), tmp_path)
+    shutil.rmtree(tmp_path / "models")
+    capsys.readouterr()
+    assert _train(make_store(), quick(), tmp_path) == first
+    assert "going on after epoch 3 of 3" in capsys.readouterr().out
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def folder_instead(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize("damage", [empty, truncate, flip, folder_instead])
+@pytest.mark.parametrize("piece", ["checkpoint.pt", "epoch-*.safetensors"])
+def test_a_damaged_piece_costs_no_byte(
+    make_store, tmp_path: Path, piece: str, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = quick(epochs=2)
+    store = make_store(train=4, val=0, test=0)  # no val: the last epoch is kept
+    unbroken = _train(store, options, tmp_path)
+    (file,) = (tmp_path / "here").glob(f".scratch/train/*/{piece}")
+    damage(file)
+    capsys.readouterr()
+    assert _train(store, options, tmp_path) == unbroken
+    said = capsys.readouterr().out
+    assert said.count("not as it was written") == 1
+    assert ("going on after epoch 2 of 2" in said) == (piece != "checkpoint.pt")
+    assert file.is_file()
+
+
+def test_a_damaged_best_epoch_that_is_not_the_last_is_trained_again(
+    make_store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = History()
+    rows = [Epoch(1, 0.5, 0.5, 0.9, 0.1), Epoch(2, 0.5, 0.5, 0.8, 0.1)]
+    model = torch.nn.Linear(2, 2)
+    for row in rows:
+        history.add(row)
+        checkpoint.save(tmp_path, history, model, {})
+    assert checkpoint.load(tmp_path, torch.device("cpu")) == (history, {})
+    flip(tmp_path / "epoch-0001.safetensors")
+    checkpoint.verify(tmp_path)
+    assert "epoch-0001.safetensors: not as it was written" in capsys.readouterr().out
+    assert checkpoint.load(tmp_path, torch.device("cpu")) is None
+
+
+def test_a_training_that_diverges_is_one_line_and_keeps_the_epochs_before(make_store, tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"not finite from step \d+ on .*lower classifier.learning_rate"
+    ) as error:
+        _train(make_store(val=0), quick(epochs=40, learning_rate=1e30), tmp_path)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "models").exists()
+    for file in (tmp_path / "here").glob(".scratch/train/*/checkpoint.pt"):
+        model = torch.load(file, weights_only=True)["model"]
+        assert all(value.isfinite().all() for value in model.values())
 
 
 def test_the_scratch_key_follows_the_images_without_reading_them(tmp_path: Path) -> None:

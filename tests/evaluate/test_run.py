@@ -167,7 +167,7 @@ def test_bad_predictions_are_one_line(tmp_path: Path) -> None:
 
 def test_predictions_of_another_kind_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "predictions.h5"
-    with pytest.raises(BadInput, match=r"predictions.h5: not found; run `dvc repro predict`"):
+    with pytest.raises(BadInput, match=r"predictions.h5: not there; expected .*; run `dvc repro predict`"):
         read(file)
     file.write_bytes(b"not HDF5")
     with pytest.raises(BadInput, match=r"predictions.h5: damaged "):
@@ -181,6 +181,29 @@ def test_predictions_of_another_kind_are_refused(tmp_path: Path) -> None:
         BadInput, match=r"its classes are \['Agro-forestry areas'.* expected \['Urban fabric'"
     ):
         read(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("probabilities", np.zeros((3, 18), np.float32)),
+        ("probabilities", np.zeros((3, 19), np.float64)),
+        ("probabilities", np.full((3, 19), 1.5, np.float32)),
+        ("labels", np.full((3, 19), 2, np.uint8)),
+        ("labels", np.zeros((2, 19), np.uint8)),
+        ("names", np.array([b"one"])),
+        ("names", np.array([1, 2, 3])),
+    ],
+)
+def test_predictions_that_are_none_are_one_line(tmp_path: Path, name: str, values: np.ndarray) -> None:
+    file = tmp_path / "predictions.h5"
+    write(file, {"val": split(2, 1), "test": split(3, 0)}, {})
+    with h5py.File(file, "a") as edited:
+        del edited["test"][name]
+        edited["test"][name] = values
+    with pytest.raises(BadInput, match=r"predictions.h5: ") as error:
+        read(file)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("threshold", [0, 1, 1.2, "best"])

@@ -227,7 +227,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a folder": (
         lambda root: ((root / BAND).unlink(), (root / BAND).mkdir()),
-        f"{BAND}: not readable (Is a directory)",
+        f"{BAND}: a folder, expected a file",
     ),
     "no label file": (lambda root: (root / LABEL).unlink(), f"{LABEL}: missing, expected"),
     "no JSON": (lambda root: (root / LABEL).write_text("{"), f"{LABEL}: no list of labels in it, expected"),

@@ -118,7 +118,7 @@ def test_a_spreadsheets_byte_order_mark_is_no_part_of_a_name(tmp_path):
 def test_a_list_that_is_no_text_is_refused(tmp_path):
     write_lists(tmp_path, LISTS)
     (tmp_path / "val.csv").write_text(NAMES[3], "utf-16")
-    with pytest.raises(BadInput, match=r"/val\.csv: not readable as text \(.*\), expected patch names"):
+    with pytest.raises(BadInput, match=r"/val\.csv: damaged \(.*\); expected patch names"):
         read_splits(tmp_path)
 
 
@@ -147,5 +147,5 @@ def test_a_missing_column_is_refused(tmp_path):
 
 def test_damaged_metadata_is_refused(tmp_path):
     (tmp_path / "metadata.parquet").write_bytes(b"PAR1")
-    with pytest.raises(BadInput, match=r"metadata\.parquet: not readable"):
+    with pytest.raises(BadInput, match=r"metadata\.parquet: damaged .*expected version 2's metadata"):
         read_splits(tmp_path)

@@ -181,3 +181,35 @@ def test_the_rate_rises_and_falls() -> None:
     assert rates[5:] == sorted(rates[5:], reverse=True)
     assert 0 < rates[-1] < 0.001
     assert schedule(0, 1) == 1
+
+
+def test_a_finished_fit_is_there_again_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As after a kill while DVC hashed the outs."""
+    patches = referenced(tmp_path / "patches")
+    first = prepare(patches, tmp_path / "1", steps=52).read_bytes()
+    capsys.readouterr()
+    assert prepare(patches, tmp_path / "2", steps=52).read_bytes() == first
+    assert "52/52" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"cut", None])
+def test_a_damaged_checkpoint_is_made_again(
+    tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patches = referenced(tmp_path / "patches")
+    first = prepare(patches, tmp_path / "1", steps=3).read_bytes()
+    checkpoint = next(tmp_path.glob(".scratch/weights/*/checkpoint.pt"))
+    checkpoint.unlink()
+    checkpoint.mkdir() if content is None else checkpoint.write_bytes(content)
+    capsys.readouterr()
+    assert prepare(patches, tmp_path / "2", steps=3).read_bytes() == first
+    assert capsys.readouterr().out.count("not as it was written") == 1
+
+
+@pytest.mark.parametrize("learning_rate", [1e9, 1e30])
+def test_a_fit_that_diverges_is_one_line(tmp_path: Path, learning_rate: float) -> None:
+    with pytest.raises(BadInput, match=r"not finite from step \d+ on; lower fit.learning_rate") as error:
+        prepare(referenced(tmp_path / "patches"), tmp_path / "out", learning_rate=learning_rate, steps=60)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt"))
+    assert not (tmp_path / "out/weights.safetensors").exists()

@@ -277,7 +277,44 @@ def test_two_processes_with_the_same_work(tmp_path: Path) -> None:
     assert [first.returncode, second.returncode] == [0, 0]
     assert "another process does the same work" in waiting
     assert "another process" not in said[0]
+    shard = shard_path(next(tmp_path.glob(".scratch/upscale/*/finished")).parent, 0)
+    assert (tmp_path / "first" / shard.name).stat().st_ino == shard.stat().st_ino  # it was made once
+    assert (tmp_path / "second" / shard.name).stat().st_ino == shard.stat().st_ino
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
+
+
+def test_finished_work_is_published_again_and_damaged_shards_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a kill while DVC hashed the outs."""
+    patches = store(tmp_path / "p", images(8, 12, 12))
+    shards_of(monkeypatch, 2, 48)
+    upscale("bicubic", patches, tmp_path / "out", batch_size=1)
+    expected = contents(tmp_path / "out")
+
+    def again() -> list[str]:
+        """Upscale again; return the patches that were computed, but for the first, which tells the scale."""
+        recorder = Recorder()
+        with monkeypatch.context() as patched:
+            use(recorder, patched)
+            upscale("bicubic", patches, tmp_path / "out", batch_size=1)
+        assert contents(tmp_path / "out") == expected
+        return [name for batch in recorder.batches[1:] for name in batch]
+
+    assert again() == []
+    folder = next(tmp_path.glob(".scratch/upscale/*/finished")).parent
+    first, second, third, _ = (shard_path(folder, number) for number in range(4))
+    flipped = bytearray(expected[first.name])
+    flipped[len(flipped) // 2] ^= 1
+    for shard in (first, second, third):
+        shard.unlink()  # the out has its own link
+    first.write_bytes(flipped)
+    second.write_bytes(b"")
+    third.mkdir()
+    capsys.readouterr()
+    assert again() == ["patch_1", "patch_2", "patch_3", "patch_4", "patch_5"]
+    assert capsys.readouterr().out.count("not as it was written") == 3
+    assert again() == []
 
 
 def test_a_store_tells_how_it_was_made(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -21,9 +20,13 @@ from srscene.classify.backbone import create, to_device
 from srscene.core.console import BadInput, brief
 from srscene.core.device import Precision
 from srscene.core.labels import CLASSES
-from srscene.core.outputs import whole_file, write_json
+from srscene.core.outputs import write_json
+from srscene.core.reading import read_bytes, reading
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
+LARGEST_CARD = 1_000_000
+"""Bytes."""
+REMEDY = "run `dvc repro train`, or `dvc checkout` for the one that DVC recorded"
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,9 @@ class ClassifierCard:
 
 
 def save_weights(model: nn.Module, file: Path) -> None:
-    """Write the weights as safetensors, whole or not at all; the same weights give the same bytes."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(file) as temporary:
-        save_file(tensors, temporary)
-        temporary.chmod(0o644)  # safetensors makes files that only their owner can read
+    """Write the weights as safetensors; the same weights give the same bytes."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, file)
+    file.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def save_card(card: ClassifierCard, folder: Path) -> None:
@@ -70,14 +71,14 @@ def load_classifier(folder: Path, device: torch.device) -> tuple[nn.Module, Clas
 
     Raises BadInput when a file is missing or damaged, or when its classes are not those of `labels`.
     """
-    try:
-        values = json.loads((folder / CARD).read_text())
+    with reading(folder / CARD, "a classifier's card", REMEDY):
+        values = json.loads(read_bytes(folder / CARD, LARGEST_CARD))
         card = TypeAdapter(ClassifierCard).validate_python(values)
+    with reading(folder / WEIGHTS, "a classifier's weights", REMEDY):
         weights = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
-        raise BadInput(
-            f"{folder}: no whole classifier in it ({brief(error)}); run `dvc repro train`"
-        ) from None
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise BadInput(f"{folder / WEIGHTS}: {name} is not finite; {REMEDY}")
     if card.classes != CLASSES:
         raise BadInput(f"{folder}/{CARD}: classes {card.classes[:2]}…, expected {CLASSES[:2]}…; train again")
     model = create(card.backbone, card.image_size)
@@ -85,7 +86,6 @@ def load_classifier(folder: Path, device: torch.device) -> tuple[nn.Module, Clas
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise BadInput(
-            f"{folder}/{WEIGHTS}: not the weights of the card's {card.backbone} ({brief(error)}); "
-            "run `dvc repro train`"
+            f"{folder}/{WEIGHTS}: not the weights of the card's {card.backbone} ({brief(error)}); {REMEDY}"
         ) from None
     return to_device(model, device).eval(), card

@@ -1,6 +1,5 @@
 """An unfinished training, on disk after every epoch."""
 
-import shutil
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ import torch
 from torch import nn
 
 from srscene.classify.artefact import save_weights
-from srscene.core.outputs import whole_file, write_csv
+from srscene.core.outputs import write_csv
+from srscene.core.scratch import kept, piece
 
 FILE = "checkpoint.pt"
 
@@ -60,31 +60,43 @@ def save(folder: Path, history: History, model: nn.Module, states: dict[str, Any
     best = history.best
     assert best is not None
     if best is history.epochs[-1]:
-        save_weights(model, weights_file(folder, best))
+        with piece(weights_file(folder, best)) as temporary:
+            save_weights(model, temporary)
     content = {
         "epochs": [asdict(epoch) for epoch in history.epochs],
         "best": best.epoch,
         **states,
     }
-    with whole_file(folder / FILE) as temporary:
-        torch.save(content, temporary)
+    with piece(folder / FILE) as temporary, temporary.open("wb") as file:  # a file: else no error number
+        torch.save(content, file)
     for old in folder.glob("epoch-*.safetensors"):
         if old != weights_file(folder, best):
             old.unlink()
 
 
+def verify(folder: Path) -> None:
+    """Drop the pieces that are not as `save` wrote them, saying so."""
+    for file in [folder / FILE, *folder.glob("epoch-*.safetensors")]:
+        kept(file)
+
+
 def load(folder: Path, device: torch.device) -> tuple[History, dict[str, Any]] | None:
-    """Return what `save` wrote last, or None where there is nothing to go on from."""
+    """Return what `save` wrote last, or None where there is nothing to go on from; call `verify` first."""
     file = folder / FILE
     if not file.exists():
         return None
     content = torch.load(file, map_location=device, weights_only=True)
     epochs = [Epoch(**row) for row in content.pop("epochs")]
-    best = content.pop("best")
-    return History(epochs, next(epoch for epoch in epochs if epoch.epoch == best)), content
+    number = content.pop("best")
+    best = next(epoch for epoch in epochs if epoch.epoch == number)
+    if best is not epochs[-1] and not weights_file(folder, best).exists():
+        return None  # other weights than the checkpoint's own, and lost
+    return History(epochs, best), content
 
 
-def remove(folder: Path) -> None:
-    """Remove an ended training: the checkpoint first, since it must not outlive the weights that it names."""
-    (folder / FILE).unlink()
-    shutil.rmtree(folder)
+def restore_weights(folder: Path, history: History, model: nn.Module) -> None:
+    """Write the kept epoch's weights where they were damaged; `model` has them, being of that epoch."""
+    best = history.best
+    if best is not None and not weights_file(folder, best).exists():
+        with piece(weights_file(folder, best)) as temporary:
+            save_weights(model, temporary)

@@ -34,11 +34,16 @@ from srscene.classify.recipe import (
 )
 from srscene.core.console import BadInput, progress, say
 from srscene.core.device import Precision, describe, pick_device, pick_precision
+from srscene.core.disk import need
 from srscene.core.labels import CLASSES
 from srscene.core.machine import Machine
 from srscene.core.outputs import whole_folder
 from srscene.core.scratch import claimed, code, fingerprint, work_folder
 from srscene.core.store import PatchStore
+
+NEVER = 1 << 62
+LOOK_EVERY = 50
+"""Steps between two looks at whether a loss was not finite: each waits for the device."""
 
 
 def train(
@@ -68,7 +73,6 @@ def train(
         if accelerator.is_main_process:
             history.write(curves)
             _publish(card, history, work, out)
-            checkpoint.remove(work)
         accelerator.wait_for_everyone()
 
 
@@ -127,15 +131,19 @@ def _announce(
 
 @contextmanager
 def _scratch(key: str, accelerator: Accelerator) -> Iterator[Path]:
-    """Yield the work folder, which the main process holds for all of them."""
+    """Yield the work folder, which the main process holds for all of them; what is in it is sound."""
     main = accelerator.is_main_process
     with claimed("train", key) if main else nullcontext(work_folder("train", key)) as work:
+        if main:
+            checkpoint.verify(work)
         accelerator.wait_for_everyone()
         yield work
 
 
 def _publish(card: ClassifierCard, history: History, work: Path, out: Path) -> None:
-    """Put the kept epoch's weights and their card into `out`; `work` stays whole, for a kill meanwhile."""
+    """Put the kept epoch's weights and their card into `out`; `work` stays whole: a kill may come before DVC
+    has recorded the stage.
+    """
     best = history.best
     assert best is not None
     with whole_folder(out) as folder:
@@ -163,10 +171,15 @@ class Training:
         self.model = to_device(model, accelerator.device)
         self.parallel, self.optimizer = accelerator.prepare(self.model, make_optimizer(self.model, options))
         self.history = History()
+        self.diverged = torch.full((), NEVER, device=accelerator.device)
+        """The first step whose loss, or weights after it, were not finite."""
 
     def run(self, work: Path) -> History:
         """Train from the last checkpoint in `work`, if there is one, to the last epoch."""
         self._resume(work)
+        if self.accelerator.is_main_process and len(self.history.epochs) < self.options.epochs:
+            size = sum(value.nbytes for value in self.model.state_dict().values())
+            need(work, 2 * 4 * size, "training")  # weights, AdamW's two moments, the kept epoch: old and new
         done = len(self.history.epochs)
         epochs, steps, device = self.options.epochs, self.steps, self.accelerator.device
         plan = plan_training(self.train, self.options.batch_size, range(done, epochs), self.seed)
@@ -187,7 +200,12 @@ class Training:
         total = torch.zeros((), device=self.accelerator.device)
         for step, batch in enumerate(batches, number * self.steps):
             total += self.step(step, batch)
+            if step % LOOK_EVERY == 0:
+                self._look()
             bar.update()
+        sound = torch.stack([value.isfinite().all() for value in self.model.state_dict().values()]).all()
+        self.diverged = torch.where(sound, self.diverged, self.diverged.clamp(max=step))
+        self._look()
         return float(reduce(total, "sum")) / len(self.train)
 
     def step(self, step: int, batch: Batch) -> Tensor:
@@ -199,10 +217,21 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, self.options, self.steps)
         mean = loss(self.parallel(normalise(images, self.card)), labels)
+        self.diverged = torch.where(mean.isfinite(), self.diverged, self.diverged.clamp(max=step))
         self.accelerator.backward(mean)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return mean.detach() * len(labels)
+
+    def _look(self) -> None:
+        """Raise BadInput in all processes where a loss or the weights were not finite in one."""
+        first = int(self.accelerator.gather(self.diverged).min())
+        if first < NEVER:
+            raise BadInput(
+                f"{self.card.backbone}: not finite from step {first + 1:,} on (epoch "
+                f"{first // self.steps + 1}, {self.card.precision}); lower classifier.learning_rate, or set "
+                "classifier.precision: fp32; the epochs before are kept"
+            )
 
     def _finish(self, number: int, train_loss: float, work: Path) -> None:
         """Validate where it is due, note the epoch, save."""
@@ -240,4 +269,5 @@ class Training:
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(states["scaler"])
         if self.accelerator.is_main_process:
+            checkpoint.restore_weights(work, self.history, self.model)
             say(f"going on after epoch {len(self.history.epochs)} of {self.options.epochs}")

@@ -37,7 +37,7 @@ def evaluate(
     hold no test patch or are not probabilities, and when the training's CSV is damaged.
     """
     splits, attributes = predictions.read(predictions_file)
-    test, val = (_checked(splits[split], predictions_file, split) for split in ("test", "val"))
+    test, val = (_split(splits, name, predictions_file) for name in ("test", "val"))
     if not test.names:
         raise BadInput(
             f"{predictions_file}: holds no test patch; evaluation needs at least 1, so check the data set's "
@@ -68,15 +68,10 @@ def evaluate(
     _print_table(table, model, limits, prior, f"{what}, threshold {threshold:g}")
 
 
-def _checked(split: Predictions, file: Path, name: str) -> Predictions:
-    outside = ~((split.probabilities >= 0) & (split.probabilities <= 1))  # NaN is outside too
-    if outside.any():
-        patch = split.names[int(np.flatnonzero(outside.any(1))[0])]
-        raise BadInput(
-            f"{file}: {name} patch {patch} has a value outside 0..1, expected probabilities; "
-            "did training diverge? lower classifier.learning_rate and train again"
-        )
-    return split
+def _split(splits: dict[str, Predictions], name: str, file: Path) -> Predictions:
+    if name not in splits:
+        raise BadInput(f"{file}: has no split {name}, expected test and val; {predictions.REMEDY}")
+    return splits[name]
 
 
 def _threshold(options: EvaluateOptions, val: Predictions) -> float:

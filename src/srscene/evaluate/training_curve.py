@@ -10,7 +10,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from srscene import figures
-from srscene.core.console import BadInput, brief
+from srscene.core.reading import read_bytes, reading
+
+LARGEST = 10_000_000
+"""Bytes of a training.csv: 100,000 epochs."""
 
 
 class Training(NamedTuple):
@@ -32,18 +35,13 @@ class Training(NamedTuple):
 def read(path: Path) -> Training:
     """Return a training's epochs; raises BadInput when the file is missing or damaged."""
     expected = list(Training._fields)
-    try:
-        with path.open(newline="") as file:
-            header, *rows = csv.reader(file)
+    remedy = "run `dvc repro train`, or `dvc checkout`"
+    with reading(path, f"a row for each epoch below {','.join(expected)}", remedy):
+        header, *rows = csv.reader(read_bytes(path, LARGEST).decode().splitlines())
         if header != expected or not rows:
             raise ValueError(f"{len(rows)} rows below {','.join(header)}")
         values = np.array([[float(cell or "nan") for cell in row] for row in rows])
         return Training(*values.reshape(len(rows), len(expected)).T)
-    except (OSError, ValueError, csv.Error) as error:
-        raise BadInput(
-            f"{path}: {brief(error)}; expected a row for each epoch below {','.join(expected)}; "
-            "run `dvc repro train` or `dvc checkout`"
-        ) from None
 
 
 def draw(training: Training, title: str, path: Path) -> None:

@@ -1,5 +1,6 @@
 """One raw patch -> 8-bit RGB, labels, and the reference where there is one."""
 
+import struct
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,15 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
+from srscene.core.console import BadInput
 from srscene.core.labels import encode
+from srscene.core.reading import read_bytes
 from srscene.core.store import Patch
 from srscene.ingest.reflectance import to_rgb
-from srscene.ingest.sources import RawPatch, Rejected
+from srscene.ingest.sources import FolderPatch, RawPatch, Rejected
 from srscene.ingest.splits import Listed
 from srscene.ingest.tiff import SIZE, BadTiff, read_band
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, METADATA
 
 REFERENCE_SIZE = 4 * SIZE
+REFERENCE_BYTES = 4 << 20
+"""That a reference's file may have."""
 
 
 class Refused(ValueError):
@@ -54,6 +59,9 @@ def _bytes(raw: RawPatch, suffix: str) -> bytes:
         raise Refused(f"{_file(raw, suffix)}: missing, expected in every patch") from None
     except OSError as error:
         raise Refused(f"{_file(raw, suffix)}: not readable ({error.strerror})") from None
+    except BadInput as error:
+        root = f"{raw.root}/" if isinstance(raw, FolderPatch) else ""
+        raise Refused(str(error).removeprefix(root)) from None
 
 
 def _file(raw: RawPatch, suffix: str) -> str:
@@ -94,12 +102,31 @@ def _target(names: tuple[str, ...]) -> NDArray[np.uint8]:
 
 def _read_reference(path: Path) -> NDArray[np.uint8]:
     file = f"{path.parent.name}/{path.name}"
-    if not path.exists():
-        raise Refused(f"{file}: missing, expected a reference for every patch or for none")
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        data = read_bytes(path, REFERENCE_BYTES)
+    except FileNotFoundError:
+        raise Refused(f"{file}: missing, expected a reference for every patch or for none") from None
+    except OSError as error:
+        raise Refused(f"{file}: not readable ({error.strerror})") from None
+    except BadInput as error:
+        raise Refused(f"{file}{str(error).removeprefix(str(path))}") from None
     expected = f"expected {REFERENCE_SIZE}×{REFERENCE_SIZE}×3 of 8 bits"
-    if image is None:
+    found = _png_header(data)
+    if found not in ("", f"{REFERENCE_SIZE}×{REFERENCE_SIZE}×3 of type uint8"):
+        raise Refused(f"{file}: {found}, {expected}")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if found else None
+    except cv2.error:
+        image = None
+    if image is None or image.shape != (REFERENCE_SIZE, REFERENCE_SIZE, 3) or image.dtype != np.uint8:
         raise Refused(f"{file}: not a readable PNG, {expected}")
-    if image.shape != (REFERENCE_SIZE, REFERENCE_SIZE, 3) or image.dtype != np.uint8:
-        raise Refused(f"{file}: {'×'.join(map(str, image.shape))} of type {image.dtype}, {expected}")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _png_header(data: bytes) -> str:
+    """Return the shape and type that a PNG says it has, before memory is taken for it; else an empty text."""
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR" or len(data) < 33:
+        return ""
+    width, height, bits, colours = struct.unpack_from(">IIBB", data, 16)
+    channels = {0: "1", 2: "3", 3: "a palette", 4: "2", 6: "4"}.get(colours, "?")
+    return f"{height}×{width}×{channels} of type uint{bits}"

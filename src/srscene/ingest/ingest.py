@@ -8,20 +8,23 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from srscene.core.console import BadInput, progress, say
+from srscene.core.console import BadInput, printable, progress, say
+from srscene.core.disk import need
 from srscene.core.machine import cpu_threads
 from srscene.core.outputs import whole_folder, write_csv
-from srscene.core.shard_writer import ShardWriter, patches_per_shard
+from srscene.core.shard_writer import SHARD_BYTES, ShardWriter, patches_per_shard
 from srscene.core.store import SPLITS, Patch, Split, shard_path
 from srscene.ingest.decode import decode
 from srscene.ingest.options import IngestOptions
-from srscene.ingest.sources import OtherData, RawPatch, Rejected, find_patches
+from srscene.ingest.sources import OtherData, RawPatch, Rejected, find_archive, find_patches
 from srscene.ingest.splits import Splits, read_splits
 from srscene.raw.layout import BANDS, LISTS, METADATA, REFERENCE_FOLDER
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+IMAGE_BYTES, REFERENCE_BYTES = 120 * 120 * 3, 480 * 480 * 3
+"""Of a patch in the store."""
 CHUNK = 32
 """Patches a thread takes at a time: handing over one by one would cost as much as decoding."""
 
@@ -43,7 +46,7 @@ class Intake:
             raise BadInput(
                 f"{self.root}/{rejected.reason}; mend it, or set on_error: skip to go on without it"
             )
-        self.rejected.append(rejected)
+        self.rejected.append(Rejected(printable(rejected.name), printable(rejected.reason)))
 
 
 def ingest(
@@ -72,7 +75,7 @@ def ingest(
     attributes = {"dataset": dataset, "bands": BANDS, "reflectance_max": options.reflectance_max}
     with whole_folder(out) as folder:
         with ThreadPoolExecutor(threads) as pool:
-            patches = _read(root, splits, intake, options.reflectance_max, pool, 2 * threads)
+            patches = _read(root, folder, splits, intake, options.reflectance_max, pool, 2 * threads)
             _write(patches, folder, per_shard, attributes)
         _check(splits, intake)
         if intake.rejected:
@@ -81,7 +84,13 @@ def ingest(
 
 
 def _read(
-    root: Path, splits: Splits, intake: Intake, reflectance_max: int, pool: ThreadPoolExecutor, ahead: int
+    root: Path,
+    out: Path,
+    splits: Splits,
+    intake: Intake,
+    reflectance_max: int,
+    pool: ThreadPoolExecutor,
+    ahead: int,
 ) -> Iterator[Patch]:
     """Yield the good patches; at most `ahead` chunks are in memory."""
     references = root / REFERENCE_FOLDER
@@ -92,7 +101,10 @@ def _read(
             return raw
         return decode(raw, splits.listed[raw.name], reflectance_max, reference)
 
-    found = _take(find_patches(root, splits.listed), splits, intake)
+    patches = find_patches(root, splits.listed)
+    if not find_archive(root):
+        patches = _with_room(patches, splits, reference is not None, out)
+    found = _take(patches, splits, intake)
     results = _in_order(pool, decode_one, found, ahead)
     for result in progress(results, "ingest", "patch", total=len(splits.listed)):
         if isinstance(result, Rejected):
@@ -102,12 +114,24 @@ def _read(
             yield result
 
 
+def _with_room(
+    patches: Iterator[RawPatch | OtherData | Rejected], splits: Splits, references: bool, out: Path
+) -> Iterator[RawPatch | OtherData | Rejected]:
+    """Return a tree's patches; raises BadInput where the disk has no room for the listed ones."""
+    found = list(patches)
+    names = {patch.name for patch in found if not isinstance(patch, OtherData)} & splits.listed.keys()
+    count = len(names) * (IMAGE_BYTES + references * REFERENCE_BYTES)
+    need(out, count + min(count, SHARD_BYTES), f"the store of {len(names):,} patches")
+    return iter(found)
+
+
 def _take(
     found: Iterable[RawPatch | OtherData | Rejected], splits: Splits, intake: Intake
 ) -> Iterator[RawPatch | Rejected]:
     """Let listed patches pass, once each."""
     for raw in found:
         if isinstance(raw, Rejected):
+            intake.seen.update({raw.name} & splits.listed.keys())
             yield raw
         elif isinstance(raw, OtherData):
             intake.others[raw.place] += raw.folders
@@ -152,7 +176,11 @@ def _write(patches: Iterator[Patch], folder: Path, per_shard: int | None, attrib
 def _check(splits: Splits, intake: Intake) -> None:
     listed = Counter(entry.split for entry in splits.listed.values())
     seen = Counter(splits.listed[name].split for name in intake.seen)
+    if intake.rejected and not intake.seen:  # an archive of which nothing came
+        raise BadInput(f"{intake.root}/{intake.rejected[0].reason}")
     only = f" (only {_others(intake)})" if intake.others else ""
+    if intake.rejected:
+        only += f" ({intake.rejected[0].reason})"
     for split in SPLITS:
         if listed[split] and not seen[split]:
             raise BadInput(

@@ -4,22 +4,24 @@ Both hold the patches' folders under any others. Radar and reference maps, which
 form and even of the same names, are told from Sentinel-2's patches by the files in them.
 """
 
-import bz2
-import gzip
 import os
 import re
 import tarfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import NamedTuple
 
-import zstandard
-
-from srscene.core.console import BadInput, brief
+from srscene.core.console import BadInput, brief, say
+from srscene.core.disk import size
+from srscene.core.reading import read_bytes
+from srscene.ingest.archive import PUBLISHED_MD5, Member, Unpacked, suffix
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, of_sentinel2
 
-_WANTED = {LABEL_FILE, *BAND_FILES}
+BAND_BYTES = 1 << 20
+LARGEST = {LABEL_FILE: 64 << 10} | dict.fromkeys(BAND_FILES, BAND_BYTES)
+"""The files of a patch that are read, and the bytes each may have."""
 _PATCH_FOLDER = re.compile(r".*_\d+_\d+")
 _OTHER_ARCHIVE = re.compile(r"[-_.]S1[-_.]|Reference_Maps")
 _LOOKS = 16
@@ -48,9 +50,10 @@ class FolderPatch(NamedTuple):
     root: str
 
     def read(self, suffix: str) -> bytes:
-        """Return the bytes of the file `<patch>_<suffix>`; raises OSError when there is none."""
-        with open(f"{self.root}/{self.place}/{self.name}_{suffix}", "rb", buffering=0) as file:
-            return file.read()
+        """Return the bytes of the file `<patch>_<suffix>`; raises OSError when there is none, BadInput where
+        it is no ordinary file or too large.
+        """
+        return read_bytes(f"{self.root}/{self.place}/{self.name}_{suffix}", LARGEST.get(suffix, BAND_BYTES))
 
 
 class ArchivedPatch(NamedTuple):
@@ -61,10 +64,17 @@ class ArchivedPatch(NamedTuple):
     files: dict[str, bytes]
 
     def read(self, suffix: str) -> bytes:
-        """Return the bytes of the file `<patch>_<suffix>`; raises OSError when there is none."""
+        """Return the bytes of the file `<patch>_<suffix>`; raises OSError when there is none, BadInput where
+        it is too large.
+        """
         if suffix not in self.files:
             raise FileNotFoundError(suffix)
-        return self.files[suffix]
+        data = self.files[suffix]
+        if len(data) > LARGEST.get(suffix, BAND_BYTES):
+            raise BadInput(
+                f"{self.place}/{self.name}_{suffix}: more than {size(len(data) - 1)}; get it again"
+            )
+        return data
 
 
 RawPatch = FolderPatch | ArchivedPatch
@@ -87,7 +97,7 @@ def read_tree(root: Path, listed: Collection[str]) -> Iterator[FolderPatch | Oth
     """
     patches: list[tuple[str, str]] = []
     others: list[OtherData] = []
-    for place, names in _walk(str(root), "", listed):
+    for place, names in _walk(str(root), listed):
         if of_sentinel2(_some_files(os.path.join(root, place), names, listed)):
             patches += [(name, os.path.join(place, name)) for name in names]
         else:
@@ -101,18 +111,39 @@ def read_tree(root: Path, listed: Collection[str]) -> Iterator[FolderPatch | Oth
     return chain(sorted(others), (FolderPatch(name, place, str(root)) for name, place in patches))
 
 
-def _walk(root: str, place: str, listed: Collection[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder that holds patches, and their names, sorted."""
-    names = []
-    with os.scandir(os.path.join(root, place)) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                if entry.name in listed or _PATCH_FOLDER.fullmatch(entry.name):
-                    names.append(entry.name)
-                else:
-                    yield from _walk(root, os.path.join(place, entry.name), listed)
-    if names:
-        yield place, sorted(names)
+def _walk(root: str, listed: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder that holds patches, and their names, sorted; none a second time through a link."""
+    places, seen = [""], set()
+    while places:
+        place = places.pop()
+        names = []
+        try:
+            found = os.stat(os.path.join(root, place))
+            if (found.st_dev, found.st_ino) in seen:
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            with os.scandir(os.path.join(root, place)) as entries:
+                for entry in entries:
+                    if not _is_folder(entry):
+                        continue
+                    if entry.name in listed or _PATCH_FOLDER.fullmatch(entry.name):
+                        names.append(entry.name)
+                    else:
+                        places.append(os.path.join(place, entry.name))
+        except OSError as error:
+            raise BadInput(
+                f"{os.path.join(root, place)}: not readable ({error.strerror}), expected a folder; mend it, "
+                "or move it away"
+            ) from None
+        if names:
+            yield place, sorted(names)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _some_files(folder: str, names: list[str], listed: Collection[str]) -> Iterator[str]:
@@ -129,31 +160,12 @@ def _some_files(folder: str, names: list[str], listed: Collection[str]) -> Itera
             continue
 
 
-def _open_zst(path: Path, mode: Literal["rb"]) -> IO[bytes]:
-    # The window is bounded by the format (2 GiB), not by the library's cautious default of 128 MiB.
-    unpack = zstandard.ZstdDecompressor(max_window_size=2**31)
-    return unpack.stream_reader(path.open(mode), read_across_frames=True, closefd=True)
-
-
-_OPENERS: dict[str, Callable[[Path, Literal["rb"]], Any]] = {
-    ".tar": open,
-    ".tar.gz": gzip.open,
-    ".tgz": gzip.open,
-    ".tar.bz2": bz2.open,
-    ".tar.zst": _open_zst,
-}
-
-
-def _suffix(path: Path) -> str:
-    return next((suffix for suffix in _OPENERS if path.name.endswith(suffix)), "")
-
-
 def find_archive(root: Path) -> Path | None:
     """Return the archive in `root`, None when there is none; of several, the only one with S2 in its name.
 
     One that is called after radar or reference maps is none: the patches lie beside it.
     """
-    archives = sorted(path for path in root.glob("*") if path.is_file() and _suffix(path))
+    archives = sorted(path for path in root.glob("*") if path.is_file() and suffix(path))
     archives = [path for path in archives if "S2" in path.name or not _OTHER_ARCHIVE.search(path.name)]
     if len(archives) > 1:
         archives = [path for path in archives if "S2" in path.name] or archives
@@ -163,59 +175,75 @@ def find_archive(root: Path) -> Path | None:
     return archives[0] if archives else None
 
 
-class _Member(tarfile.TarInfo):
-    """Makes a cut or damaged header an error: tarfile takes it for the end of the archive."""
-
-    @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> "_Member":
-        try:
-            return super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise  # the zeros that end a whole archive
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"{error} at byte {tar.offset:,} of the tar") from None
-
-
 def read_archive(path: Path, listed: Collection[str]) -> Iterator[ArchivedPatch | OtherData | Rejected]:
     """Yield the patches of a tar archive in its order, without extracting it; memory does not grow.
 
-    A patch's files must follow each other, as in the official archives. A cut or damaged archive yields, in
-    the end, a Rejected for itself and what there is of the last patch.
+    A patch's files must follow each other, as in the official archives. An archive that is cut short, or
+    whose tar is damaged though its checksums agree, yields, in the end, a Rejected for itself and what there
+    is of the last patch. Raises BadInput where its checksums do not agree.
     """
     place = ""
     files: dict[str, bytes] = {}
-    try:
-        for folder, suffix, data in _read_members(path, listed):
-            if folder != place:
-                if place:
-                    yield _patch(path, place, files)
-                place, files = folder, {}
-            files[suffix] = data
-    except (tarfile.TarError, EOFError, OSError, zstandard.ZstdError) as error:
-        reason = f"cut short or damaged ({brief(error)}), expected a whole archive; download it again"
-        yield Rejected(path.name, f"{path.name}: {reason}")
-    if place:
-        yield _patch(path, place, files)
+    twice = ""
+    with closing(Unpacked(path)) as stream:
+        try:
+            for folder, file, data in _read_members(stream, listed):
+                if folder != place:
+                    if place:
+                        yield _patch(path, place, files, twice)
+                    place, files, twice = folder, {}, ""
+                if file in files and file in LARGEST and folder.rpartition("/")[2] in listed:
+                    twice = file
+                files[file] = data
+            stream.drain()
+        except BadInput:
+            raise
+        except Exception as error:  # tarfile raises more than its own errors for damaged headers
+            yield _broken(stream, error)
+        if place:
+            yield _patch(path, place, files, twice)
+        if not stream.checked:
+            _say_unchecked(path)
 
 
-def _patch(path: Path, place: str, files: dict[str, bytes]) -> ArchivedPatch | OtherData:
+def _broken(stream: Unpacked, error: Exception) -> Rejected:
+    """Return what is wrong with an archive, once the checksums vouch for what came before."""
+    if not isinstance(error, EOFError):
+        with suppress(EOFError):
+            stream.drain()
+    name = stream.path.name
+    reason = f"cut short or damaged ({brief(error) or type(error).__name__}), expected a whole archive"
+    return Rejected(name, f"{name}: {reason}; download it again")
+
+
+def _say_unchecked(path: Path) -> None:
+    md5 = PUBLISHED_MD5.get(path.name)
+    compare = f"; `md5sum` of the published one gives {md5}" if md5 else ""
+    say(f"ingest: {path.name} has no checksum in it, so that damaged pixels would not be noticed{compare}")
+
+
+def _patch(
+    path: Path, place: str, files: dict[str, bytes], twice: str
+) -> ArchivedPatch | OtherData | Rejected:
     above, _, name = place.rpartition("/")
+    if twice:
+        return Rejected(name, f"{path.name}: {place}/{name}_{twice}: comes a second time, expected once")
     if not of_sentinel2(files):
         return OtherData(f"{path.name}: {above}", 1)
     return ArchivedPatch(name, f"{path.name}: {place}", files)
 
 
-def _read_members(path: Path, listed: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield patch folder, file name less the patch's, and bytes: empty where they are not wanted."""
-    with (
-        _OPENERS[_suffix(path)](path, "rb") as stream,
-        tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar,
-    ):
+def _read_members(stream: Unpacked, listed: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield patch folder, file name less the patch's, and bytes: empty where they are not wanted.
+
+    Of a file that is too large comes one byte more than it may have.
+    """
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=Member) as tar:  # type: ignore[call-overload]
         for member in tar:
-            tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all 7 million
+            tar.members.clear()  # else it keeps all 7 million
             place, _, file = member.name.rpartition("/")
             name = place.rpartition("/")[2]
             if name and member.isfile() and file.startswith(f"{name}_"):
-                suffix = file[len(name) + 1 :]
-                wanted = suffix in _WANTED and name in listed
-                yield place, suffix, tar.extractfile(member).read() if wanted else b""  # type: ignore
+                what = file[len(name) + 1 :]
+                wanted = what in LARGEST and name in listed
+                yield place, what, tar.extractfile(member).read(LARGEST[what] + 1) if wanted else b""

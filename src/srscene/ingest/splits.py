@@ -13,10 +13,11 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow
 import pyarrow.parquet
 
-from srscene.core.console import BadInput, brief
+from srscene.core.console import BadInput, say
+from srscene.core.disk import size
+from srscene.core.reading import read_bytes, read_text, reading
 from srscene.core.store import Split
 from srscene.raw.layout import LISTS, METADATA, METADATA_SPLITS, TORCHGEO_LISTS
 
@@ -26,6 +27,16 @@ OFFICIAL_MD5: dict[Split, str] = {
     "test": "b3ab2c2434d88cf03ab77ed17f1d08e0",
 }
 """Of the decompressed lists in bigearthnet-common 2.8.0."""
+
+METADATA_MD5 = "55687065e77b6d0b0f1ff604a6e7b49c"
+"""Of the published metadata.parquet."""
+METADATA_BYTES = 256 << 20
+"""That it, and a row group of it in memory, may have."""
+LIST_BYTES = 64 << 20
+"""That a list may have."""
+LONGEST_NAME = 200
+"""Letters of a patch's name, which the store holds at a fixed length."""
+_COLUMNS = ["patch_id", "labels", "split"]
 
 
 class Listed(NamedTuple):
@@ -68,6 +79,11 @@ def _collect(entries: Iterable[tuple[str, Listed]], source: str) -> Splits:
     listed: dict[str, Listed] = {}
     twice = set()
     for name, entry in entries:
+        if not name.isascii() or not name.isprintable() or "/" in name or not 0 < len(name) <= LONGEST_NAME:
+            raise BadInput(
+                f"{source}: {name!r:.80} is no patch's name, expected at most {LONGEST_NAME} ASCII letters; "
+                "mend it"
+            )
         if name in listed:
             twice.add(name)
         listed[name] = entry
@@ -87,12 +103,7 @@ def _read_lists(root: Path, files: Mapping[Split, str]) -> dict[Split, str]:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")  # spreadsheets put a byte order mark before the first name
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path}: not readable as text ({brief(error)}), expected patch names; mend it"
-        ) from None
+    return read_text(path, LIST_BYTES, "patch names, a line each", "mend it")
 
 
 def _from_lists(texts: dict[Split, str]) -> Iterator[tuple[str, Listed]]:
@@ -117,22 +128,45 @@ def _official_lists() -> dict[Split, str]:
 
 
 def _from_metadata(path: Path) -> Iterator[tuple[str, Listed]]:
-    columns = ["patch_id", "labels", "split"]
     entries: dict[Listed, Listed] = {}  # few label sets, many patches: share them
-    try:
+    with reading(path, "version 2's metadata", "download it again"):
+        _say_whether_published(path)
         table = pyarrow.parquet.ParquetFile(path)
-        for batch in table.iter_batches(columns=columns):
-            for name, labels, split in zip(
-                *(batch.column(column).to_pylist() for column in columns), strict=True
-            ):
-                entry = Listed(METADATA_SPLITS[split], tuple(labels or ()))
+        groups = [table.metadata.row_group(number) for number in range(table.num_row_groups)]
+        largest = max((group.total_byte_size for group in groups), default=0)
+        if largest > METADATA_BYTES:
+            raise BadInput(
+                f"{path}: a row group of {size(largest)}, expected at most {size(METADATA_BYTES)}; "
+                "download it again"
+            )
+        for batch in table.iter_batches(columns=_COLUMNS, batch_size=4096):
+            columns = (batch.column(column).to_pylist() for column in _COLUMNS)
+            for name, labels, split in zip(*columns, strict=True):
+                entry = _metadata_entry(path, name, labels, split)
                 yield name, entries.setdefault(entry, entry)
-    except KeyError as error:
+
+
+def _metadata_entry(path: Path, name: object, labels: object, split: object) -> Listed:
+    if not isinstance(name, str):
+        raise BadInput(f"{path}: {name!r} in column patch_id, expected names of patches; mend it")
+    if not isinstance(split, str) or split not in METADATA_SPLITS:
         known = ", ".join(METADATA_SPLITS)
-        raise BadInput(
-            f"{path}: {error} in column patch_id, labels or split; expected a split of {known}"
-        ) from None
-    except (OSError, pyarrow.ArrowException) as error:
-        raise BadInput(
-            f"{path}: not readable as version 2's metadata ({brief(error)}); download it again"
-        ) from None
+        raise BadInput(f"{path}: {split!r} in column split, of {name}; expected one of {known}")
+    labels = [] if labels is None else labels
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise BadInput(f"{path}: {labels!r:.60} in column labels, of {name}; expected a list of class names")
+    return Listed(METADATA_SPLITS[split], tuple(labels))
+
+
+def _say_whether_published(path: Path) -> None:
+    """Say whether the metadata are the published ones: nothing in them tells that they are undamaged."""
+    if not path.is_file():
+        read_bytes(path, METADATA_BYTES)  # raises: a pipe would never end
+    if (found := path.stat().st_size) > METADATA_BYTES:
+        raise BadInput(f"{path}: {size(found)}, expected at most {size(METADATA_BYTES)}; download it again")
+    with path.open("rb") as file:
+        published = hashlib.file_digest(file, "md5").hexdigest() == METADATA_MD5
+    what = (
+        "the published one" if published else "not the published one, and has no checksum: it is taken as is"
+    )
+    say(f"ingest: {path.name} is {what}")

@@ -5,17 +5,24 @@ the pixels are taken from there without decoding anything; every other TIFF goes
 """
 
 import struct
+import warnings
 from functools import lru_cache
 from itertools import accumulate
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
 
 from srscene.core.console import brief
 
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # a band may lie anywhere
+
 SIZE = 120
 PIXEL_BYTES = SIZE * SIZE * 2
+LARGEST_TILE = 1 << 20
+"""Pixels of a tile, which may be larger than the band."""
 
 # TIFF 6.0, section 8: the tags that say how the pixels lie in the file, and the field types of their values.
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES = 256, 257, 258, 259, 266, 277
@@ -80,15 +87,39 @@ def _read_tags(header: bytes) -> dict[int, tuple[int, ...]]:
 
 
 def _decode(data: bytes) -> NDArray:
+    _check_shape(data)
     try:
         band = imagecodecs.tiff_decode(data)
     except Exception as error:  # imagecodecs has an exception of its own for each codec
-        raise BadTiff(
-            f"not a readable TIFF of {len(data):,} bytes ({brief(error)}); expected a whole one"
-        ) from None
+        raise _unreadable(data, error) from None
     if band.shape != (SIZE, SIZE):
         found = "×".join(map(str, band.shape))
         raise BadTiff(f"{found} pixels, expected {SIZE}×{SIZE}")
     if band.dtype not in (np.uint16, np.int16):
         raise BadTiff(f"pixels of type {band.dtype}, expected uint16 or int16")
     return band
+
+
+def _check_shape(data: bytes) -> None:
+    """Refuse what the header says is no band, before memory is taken for its pixels.
+
+    GDAL reads the header alone; the pixels are not its, since it takes zeros for missing ones.
+    """
+    try:
+        with MemoryFile(data) as memory, memory.open(driver="GTiff") as file:
+            shape = (file.count, *file.shape) if file.count > 1 else file.shape
+            dtype, blocks = file.dtypes[0], file.block_shapes
+    except Exception as error:
+        raise _unreadable(data, error) from None
+    if shape != (SIZE, SIZE):
+        raise BadTiff(f"{'×'.join(map(str, shape))} pixels, expected {SIZE}×{SIZE}")
+    if dtype not in ("uint16", "int16"):
+        raise BadTiff(f"pixels of type {dtype}, expected uint16 or int16")
+    if any(height * width > LARGEST_TILE for height, width in blocks):
+        raise BadTiff(
+            f"tiles of {'×'.join(map(str, blocks[0]))} pixels, expected no more than {LARGEST_TILE:,}"
+        )
+
+
+def _unreadable(data: bytes, error: Exception) -> BadTiff:
+    return BadTiff(f"not a readable TIFF of {len(data):,} bytes ({brief(error)}); expected a whole one")

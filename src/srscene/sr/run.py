@@ -16,9 +16,10 @@ from tqdm import tqdm
 from srscene.core import shard_writer
 from srscene.core.console import progress, say
 from srscene.core.device import describe, halving, pick_device
+from srscene.core.disk import need
 from srscene.core.machine import Machine, one_process
 from srscene.core.params import Section
-from srscene.core.scratch import claimed, code, fingerprint, publish
+from srscene.core.scratch import claimed, code, fingerprint, kept, publish
 from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Image, Patch, PatchStore, shard_path
 from srscene.sr.common.checkpoints import weights_file, weights_sha256
@@ -72,8 +73,12 @@ def _upscale(
         shard_path(folder, number): range(start, min(start + shard_size, count))
         for number, start in enumerate(range(0, count, shard_size))
     }
-    todo = {path: shard for path, shard in shards.items() if not path.exists()}
-    done = count - sum(map(len, todo.values()))
+    there = [path for path in shards if path.exists()]
+    sound = {path for path in progress(there, "check", "shard") if kept(path)} if there else set()
+    todo = {path: shard for path, shard in shards.items() if path not in sound}
+    left = sum(map(len, todo.values()))
+    done = count - left
+    need(folder, (left + min(left, shard_size)) * first[0].nbytes, f"upscaling {left:,} patches")
     bar: tqdm[Any]
     with progress([], attributes["sr"], "patch", count, done) as bar:
         for path, shard in todo.items():

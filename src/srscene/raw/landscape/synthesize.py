@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srscene.core.console import BadInput, progress
+from srscene.core.disk import need
 from srscene.core.machine import cpu_threads
 from srscene.core.outputs import whole_folder
 from srscene.core.store import Split
@@ -27,6 +28,9 @@ from srscene.raw.landscape.scenes import KINDS, lay_out, shares
 from srscene.raw.landscape.sensor import observe
 from srscene.raw.landscape.textures import Field
 from srscene.raw.layout import REFERENCE_FOLDER, V1_FOLDER, write_lists
+
+PATCH_BYTES = 480_000
+"""Of a patch's files, on average: 379,000 for the reference, 93,000 for the bands and the labels."""
 
 
 class Sample(NamedTuple):
@@ -70,6 +74,7 @@ def make(options: SyntheticOptions, out: Path, workers: int | None = None) -> di
             "they lie in one tile; lower train, val or test"
         )
     workers = workers or cpu_threads()
+    need(out, total * PATCH_BYTES, f"the data set of {total:,} patches")
     with whole_folder(out) as folder:
         (folder / REFERENCE_FOLDER).mkdir()
         write: Callable[[int], str] = partial(_write, options, folder)
@@ -87,5 +92,6 @@ def _write(options: SyntheticOptions, folder: Path, index: int) -> str:
     source = "SYNTHETIC_" + made.kind.upper().replace(" ", "-")
     write_patch(folder / V1_FOLDER, seen, made.image, made.labels, source)
     reference = to_8_bits(made.truth, options.reflectance_max)
-    cv2.imwrite(str(folder / REFERENCE_FOLDER / f"{seen.patch}.png"), reference[..., ::-1])
+    image = cv2.imencode(".png", reference[..., ::-1])[1]  # OpenCV keeps quiet where it cannot write a file
+    (folder / REFERENCE_FOLDER / f"{seen.patch}.png").write_bytes(image.tobytes())
     return seen.patch

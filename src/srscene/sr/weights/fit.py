@@ -20,8 +20,7 @@ from torch.nn import functional as F
 
 from srscene.core.console import BadInput, progress, say
 from srscene.core.device import DTYPES, Precision, describe, pick_device, pick_precision
-from srscene.core.outputs import whole_file
-from srscene.core.scratch import claimed, code, fingerprint
+from srscene.core.scratch import claimed, code, fingerprint, kept, piece
 from srscene.core.store import Image, PatchStore
 from srscene.sr.common.checkpoints import State
 from srscene.sr.common.fit_options import FitOptions
@@ -33,6 +32,7 @@ MTF_AT_NYQUIST = 0.25
 """Contrast that the sensor leaves at its Nyquist frequency; Sentinel-2's 10 m bands: 0.15 to 0.30."""
 CHECKPOINT_EVERY = 50
 """Steps."""
+NEVER = 1 << 62
 VALIDATE_ON = 8
 """Patches of the val split whose PSNR goes into the card."""
 
@@ -86,10 +86,14 @@ def _train(
     precision: Precision,
     checkpoint: Path,
 ) -> None:
-    """Train `network` in place, going on from `checkpoint` if it is there, and delete that at the end."""
+    """Train `network` in place, going on from `checkpoint` if it is there.
+
+    Raises BadInput where the loss is not finite; the checkpoint before stays.
+    """
     train, device = patches.indices("train"), next(network.parameters()).device
     optimizer = torch.optim.Adam(network.parameters(), options.learning_rate, betas=(0.9, 0.99))
     done = _resume(checkpoint, network, optimizer)
+    diverged = torch.full((), NEVER, device=device)
     with progress(range(done, options.steps), "fit", "step", options.steps, done) as steps:
         for step in steps:
             for group in optimizer.param_groups:
@@ -98,14 +102,25 @@ def _train(
             with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
                 output = network(low)
             loss = F.l1_loss(output.float(), high)
+            diverged = torch.where(loss.isfinite(), diverged, diverged.clamp(max=step))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             if step % 20 == 0:
+                _check_finite(diverged)
                 steps.set_postfix(PSNR=f"{_psnr(output.detach().float(), high):.2f} dB", refresh=False)
-            if (step + 1) % CHECKPOINT_EVERY == 0:
+            if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == options.steps:
+                sound = [value.isfinite().all() for value in network.parameters()]
+                _check_finite(torch.where(torch.stack(sound).all(), diverged, diverged.clamp(max=step)))
                 _save(checkpoint, step + 1, network, optimizer)
-    checkpoint.unlink(missing_ok=True)
+
+
+def _check_finite(diverged: torch.Tensor) -> None:
+    """Raise BadInput where there was a step whose loss or weights were not finite; waits for the device."""
+    if (step := int(diverged)) < NEVER:
+        raise BadInput(
+            f"fit: not finite from step {step + 1:,} on; lower fit.learning_rate, or set fit.precision: fp32"
+        )
 
 
 def schedule(step: int, steps: int) -> float:
@@ -196,13 +211,13 @@ def _psnr(output: torch.Tensor, truth: torch.Tensor) -> float:
 
 def _save(path: Path, step: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     state = {"step": step, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
-    with whole_file(path) as temporary:
-        torch.save(state, temporary)
+    with piece(path) as temporary, temporary.open("wb") as file:  # a file: else no error number
+        torch.save(state, file)
 
 
 def _resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Load the checkpoint, if there is one; return the number of steps done."""
-    if not path.exists():
+    if not kept(path):
         return 0
     state = torch.load(path, weights_only=True)
     network.load_state_dict(state["network"])

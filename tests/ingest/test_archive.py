@@ -1,0 +1,156 @@
+"""Archives that are damaged, cut short, or ask for more memory than there may be."""
+
+import bz2
+import gzip
+import io
+import random
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from srscene.core.console import BadInput
+from srscene.ingest.ingest import ingest
+from srscene.ingest.options import IngestOptions
+from srscene.ingest.sources import Rejected, read_archive
+from tests.ingest.raw_patches import LABELS, NAMES, write_lists, write_patch
+from tests.options import section
+
+SKIP = section("datasets.bigearthnet", IngestOptions, on_error="skip")
+NAME = NAMES[0]
+
+
+def zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    ".tar.gz": lambda data: gzip.compress(data, mtime=0),
+    ".tar.bz2": bz2.compress,
+    ".tar.zst": zstd,
+}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A tar of a patch."""
+    folder = tmp_path_factory.mktemp("patch")
+    write_patch(folder, NAME, 0, LABELS)
+    with tarfile.open(folder / "plain", "w") as tar:
+        tar.add(folder / NAME, f"BigEarthNet-v1.0/{NAME}")
+    return (folder / "plain").read_bytes()
+
+
+def tar_of(*files: tuple[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in files:
+            member = tarfile.TarInfo(f"BigEarthNet-v1.0/{NAME}/{NAME}_{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def found_in(path: Path, data: bytes) -> list:
+    path.write_bytes(data)
+    return list(read_archive(path, {NAME}))
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_no_flipped_bit_changes_a_pixel_in_silence(plain, tmp_path, suffix):
+    packed = PACKED[suffix](plain)
+    whole = found_in(tmp_path / f"a{suffix}", packed)
+    bits = [*range(64), *random.Random(0).sample(range(64, 8 * len(packed)), 60)]
+    bits += range(8 * len(packed) - 64, 8 * len(packed))
+    refused = 0
+    for bit in bits:
+        damaged = bytearray(packed)
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            found = found_in(tmp_path / f"a{suffix}", damaged)
+        except BadInput as error:
+            assert str(error).startswith(f"{tmp_path}/a{suffix}: ")
+        else:
+            if not any(isinstance(item, Rejected) for item in found):
+                assert found == whole  # the time in gzip's header, and the like
+                continue
+        refused += 1
+    assert refused >= len(bits) - 30
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_one_cut_behind_the_tar_is_noticed(plain, tmp_path, suffix):
+    packed = PACKED[suffix](plain)
+    for missing in (1, 2, 3):
+        *_, last, patch = found_in(tmp_path / f"a{suffix}", packed[:-missing])
+        assert isinstance(last, Rejected)
+        assert "cut short or damaged" in last.reason
+        assert patch.name == NAME
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_damage_stops_the_run_under_skip_too(plain, tmp_path, suffix):
+    write_lists(tmp_path / "raw", {"train": [NAME], "val": [], "test": []})
+    packed = bytearray(PACKED[suffix](plain))
+    packed[len(packed) * 3 // 4] ^= 4
+    (tmp_path / f"raw/a{suffix}").write_bytes(packed)
+    with pytest.raises(BadInput, match=rf"raw/a{suffix}: damaged .*which patches are right: download it"):
+        ingest(tmp_path / "raw", tmp_path / "patches", "bigearthnet", SKIP)
+    assert not (tmp_path / "patches").exists()
+
+
+def test_an_archive_of_which_nothing_comes_is_named(plain, tmp_path):
+    write_lists(tmp_path / "raw", {"train": [NAME], "val": [], "test": []})
+    (tmp_path / "raw/a.tar").write_bytes(b"x" * 2048)
+    with pytest.raises(BadInput, match=r"raw/a\.tar: cut short or damaged"):
+        ingest(tmp_path / "raw", tmp_path / "patches", "bigearthnet", SKIP)
+
+
+def test_a_file_that_comes_twice_in_its_folder(tmp_path):
+    (found,) = found_in(tmp_path / "a.tar", tar_of(("B04.tif", b"a"), ("B03.tif", b"b"), ("B04.tif", b"c")))
+    assert found.name == NAME
+    assert found.reason.endswith(f"{NAME}_B04.tif: comes a second time, expected once")
+
+
+def test_frames_of_zstd_and_what_is_to_be_skipped(plain, tmp_path, capsys):
+    half = len(plain) // 2
+    skipped = b"\x52\x2a\x4d\x18" + (9).to_bytes(4, "little") + bytes(9)
+    packed = zstd(plain[:half]) + skipped + zstd(plain[half:])
+    assert found_in(tmp_path / "a.tar.zst", packed) == found_in(tmp_path / "a.tar.zst", zstd(plain))
+    assert capsys.readouterr().out == ""
+    found_in(tmp_path / "a.tar.zst", zstandard.compress(plain))
+    assert "a.tar.zst has no checksum in it" in capsys.readouterr().out
+
+
+def test_a_large_window_is_refused(tmp_path):
+    parameters = zstandard.ZstdCompressionParameters(window_log=28)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    with pytest.raises(BadInput, match=r"needs 268 MB of memory .* compress it again without --long"):
+        found_in(tmp_path / "a.tar.zst", packer.compress(bytes(1000)) + packer.flush())
+
+
+def test_bombs_take_little_memory(tmp_path):
+    """A band of 400 MB, and a tar header of as many."""
+    band = tar_of(("B04.tif", bytes(400_000_000)))
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(band, 1))
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 400_000_000
+    (tmp_path / "b.tar.gz").write_bytes(gzip.compress(header.tobuf() + band[512:], 1))
+    (tmp_path / "c.tar.zst").write_bytes(zstd(band))
+    script = f"""
+import resource, sys
+from pathlib import Path
+from srscene.ingest.sources import read_archive
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = peak()
+for name in ("a.tar.gz", "b.tar.gz", "c.tar.zst"):
+    list(read_archive(Path({str(tmp_path)!r}) / name, {{{NAME!r}}}))
+print(peak() - before)
+"""
+    del band
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(run.stdout.splitlines()[-1]) < 100  # MiB

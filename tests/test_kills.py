@@ -1,0 +1,58 @@
+"""A kill before any change to the disk costs no byte of a stage, and leaves no rubbish."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PUBLISHING = {
+    "ingest": ["os.rename patches.tmp patches"],
+    "upscale": [
+        "os.rename shard-00002.h5.tmp shard-00002.h5",
+        "os.link shard-00000.h5 shard-00000.h5",
+        "os.rename upscaled.tmp upscaled",
+        "open finished",
+    ],
+    "fit": ["os.rename checkpoint.pt.tmp checkpoint.pt", "open finished", "os.rename upscaler.tmp upscaler"],
+    "train": [
+        "os.rename checkpoint.pt.tmp checkpoint.pt",
+        "os.rename training.csv.tmp training.csv",
+        "open model.safetensors w",
+        "os.rename card.json.tmp card.json",
+        "os.rename classifier.tmp classifier",
+        "open finished",
+    ],
+    "predict": ["os.rename predictions.h5.tmp predictions.h5"],
+    "evaluate": [],
+}
+"""Changes that were killed before, in this order."""
+
+
+Kills = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def kills(tmp_path_factory: pytest.TempPathFactory) -> Kills:
+    command = [sys.executable, "-m", "tests.kills", str(tmp_path_factory.mktemp("kills")), *PUBLISHING]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    report: Kills = json.loads(run.stdout)
+    return report
+
+
+@pytest.mark.parametrize("stage", PUBLISHING)
+def test_a_kill_costs_no_byte(stage: str, kills: Kills) -> None:
+    assert kills[stage]
+    for kill in kills[stage]:
+        assert kill["same"], kill
+        if stage == "train":
+            there = any(name.endswith("checkpoint.pt") for name in kill["left"])
+            assert ("going on after epoch" in kill["said"]) == there, kill
+    before = [kill["before"] for kill in kills[stage]]
+    for change in PUBLISHING[stage]:
+        assert change in before
+        before = before[before.index(change) :]
