@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,15 +35,14 @@ def scratch(*arguments: str) -> str:
 
 
 @pytest.fixture
-def three(tmp_path: Path):
+def three(tmp_path: Path) -> Iterator[Path]:
     """Unfinished, finished, and in another process's use."""
     (work_folder("upscale", "killed") / "shard.part").write_bytes(bytes(12_000))
-    with claimed("train", "done"):
-        pass
     pipe = subprocess.PIPE
     holder = subprocess.Popen([sys.executable, "-c", HOLD], stdin=pipe, stdout=pipe, text=True)
-    assert holder.stdout and holder.stdout.readline() == "held\n"
-    with claimed("train", "done"):  # the holder's claim removed it, being finished
+    assert holder.stdout
+    assert holder.stdout.readline() == "held\n"
+    with claimed("train", "done"):
         pass
     yield tmp_path / ".scratch"
     holder.communicate("")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,20 +67,21 @@ def test_no_flipped_bit_changes_a_pixel_in_silence(plain, tmp_path, suffix):
     whole = found_in(tmp_path / f"a{suffix}", packed)
     bits = [*range(64), *random.Random(0).sample(range(64, 8 * len(packed)), 60)]
     bits += range(8 * len(packed) - 64, 8 * len(packed))
-    refused = 0
+    taken = set()
     for bit in bits:
         damaged = bytearray(packed)
         damaged[bit // 8] ^= 1 << bit % 8
-        try:
+        with suppress(BadInput):
             found = found_in(tmp_path / f"a{suffix}", damaged)
-        except BadInput as error:
-            assert str(error).startswith(f"{tmp_path}/a{suffix}: ")
-        else:
             if not any(isinstance(item, Rejected) for item in found):
-                assert found == whole  # the time in gzip's header, and the like
-                continue
-        refused += 1
-    assert refused >= len(bits) - 30
+                assert found == whole
+                taken.add(bit // 8)
+    harmless = {
+        ".tar.gz": {*range(3, 10)},  # flags, time, system
+        ".tar.bz2": {3, len(packed) - 1},  # the memory to take, and what fills the last byte
+        ".tar.zst": {4},  # a bit without a meaning
+    }
+    assert taken <= harmless[suffix]
 
 
 @pytest.mark.parametrize("suffix", PACKED)

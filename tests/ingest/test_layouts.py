@@ -206,6 +206,15 @@ def test_archives_of_radar_and_maps_are_not_taken_for_the_patches(tmp_path):
     assert find_archive(tmp_path) == tmp_path / "BigEarthNet-v1.0.tar.gz"
 
 
+def test_links_in_a_circle_are_walked_once(tmp_path):
+    deep = tmp_path / "/".join("a" for _ in range(400))
+    deep.mkdir(parents=True)
+    (tmp_path / "a/circle").symlink_to(tmp_path)
+    (tmp_path / "itself").symlink_to("itself")
+    write_patch(tmp_path / "b", NAMES[0], 0)
+    assert [patch.name for patch in find_patches(tmp_path, NAMES)] == [NAMES[0]]
+
+
 BAND = st.sampled_from([f"B{n:02}.tif" for n in range(1, 13)] + ["B8A.tif"])
 OTHER_IMAGE = st.sampled_from(["VV.tif", "VH.tif", "reference_map.tif", "B13.tif", "B2.tif", "xB04.tif"])
 NO_IMAGE = st.sampled_from(["labels_metadata.json", "B04.tif.aux.xml", "B04.jpg", "note.txt"])

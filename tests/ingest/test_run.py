@@ -229,6 +229,30 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: ((root / BAND).unlink(), (root / BAND).mkdir()),
         f"{BAND}: a folder, expected a file",
     ),
+    "a named pipe": (
+        lambda root: ((root / BAND).unlink(), os.mkfifo(root / BAND)),
+        f"{BAND}: a named pipe, expected a file",
+    ),
+    "too large": (
+        lambda root: (root / BAND).write_bytes(bytes(2 << 20)),
+        f"{BAND}: 2.1 MB, expected at most 1.05 MB",
+    ),
+    "a bomb": (
+        lambda root: write_band(root / BAND, np.zeros((8000, 8000), np.uint16), compress="deflate"),
+        f"{BAND}: 8000×8000 pixels, expected 120×120",
+    ),
+    "reference of grey": (
+        lambda root: add_reference(root, np.zeros((480, 480), np.uint8)),
+        f"reference/{BAD}.png: 480×480×1 of type uint8, expected 480×480×3",
+    ),
+    "reference with transparency": (
+        lambda root: add_reference(root, np.zeros((480, 480, 4), np.uint8)),
+        f"reference/{BAD}.png: 480×480×4 of type uint8, expected 480×480×3",
+    ),
+    "deep labels": (
+        lambda root: (root / LABEL).write_text('{"labels": ' + "[" * 30_000),
+        f"{LABEL}: no list of labels in it, expected",
+    ),
     "no label file": (lambda root: (root / LABEL).unlink(), f"{LABEL}: missing, expected"),
     "no JSON": (lambda root: (root / LABEL).write_text("{"), f"{LABEL}: no list of labels in it, expected"),
     "no labels in it": (lambda root: (root / LABEL).write_text("[]"), f"{LABEL}: no list of labels in it"),

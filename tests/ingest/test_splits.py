@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -148,4 +151,40 @@ def test_a_missing_column_is_refused(tmp_path):
 def test_damaged_metadata_is_refused(tmp_path):
     (tmp_path / "metadata.parquet").write_bytes(b"PAR1")
     with pytest.raises(BadInput, match=r"metadata\.parquet: damaged .*expected version 2's metadata"):
+        read_splits(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({"patch_id": [1, 2, 3, 4]}, "1 in column patch_id, expected names of patches"),
+        ({"patch_id": [V2_NAMES[0], None, *V2_NAMES[2:]]}, "None in column patch_id"),
+        ({"split": ["train", None, "test", "test"]}, f"None in column split, of {V2_NAMES[1]}; expected one"),
+        ({"labels": ["Pastures"] * 4}, "'Pastures' in column labels, .* expected a list of class names"),
+        ({"labels": [[["Pastures"]]] * 4}, r"\[\['Pastures'\]\] in column labels"),
+        ({"patch_id": ["é" * 5, *V2_NAMES[1:]]}, "'ééééé' is no patch's name"),
+        (
+            {"patch_id": ["x" * 201, *V2_NAMES[1:]]},
+            ".* is no patch's name, expected at most 200 ASCII letters",
+        ),
+    ],
+)
+def test_metadata_of_other_types_are_refused_by_name(tmp_path, columns, found):
+    write_metadata(tmp_path, V2_NAMES, **columns)
+    with pytest.raises(BadInput, match=rf"metadata\.parquet: {found}"):
+        read_splits(tmp_path)
+
+
+def test_metadata_that_are_not_the_published_ones_are_said_to_be_unchecked(tmp_path, capsys):
+    write_metadata(tmp_path, V2_NAMES)
+    read_splits(tmp_path)
+    assert "metadata.parquet is not the published one, and has no checksum" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["metadata.parquet", "val.csv"])
+@pytest.mark.parametrize(("make", "what"), [(Path.mkdir, "a folder"), (os.mkfifo, "a named pipe")])
+def test_what_is_no_file_is_refused(tmp_path, file, make, what):
+    write_lists(tmp_path, {split: names for split, names in LISTS.items() if split != "val"})
+    make(tmp_path / file)
+    with pytest.raises(BadInput, match=rf"/{file}: {what}"):
         read_splits(tmp_path)

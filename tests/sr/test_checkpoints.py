@@ -1,5 +1,6 @@
 """Every layout in which weights are published, and what is said about a file that is something else."""
 
+import os
 import pickle
 from importlib import import_module
 from importlib.metadata import distribution
@@ -9,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn.functional import conv2d, interpolate, pixel_shuffle
 
 from srscene.core.console import BadInput
 from srscene.sr.common import checkpoints
 from srscene.sr.common.basicsr_shim import RRDBNet, SRVGGNetCompact
+from srscene.sr.common.tensors import finite
 from srscene.sr.common.upscaler import Card
 from srscene.sr.realesrgan import package
 from srscene.sr.realesrgan.model.network import build as build_realesrgan
@@ -76,7 +79,7 @@ class Evil(NamedTuple):
 def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "net.pth").open("wb") as file:
         pickle.dump({"params": Evil(tmp_path / "mark")}, file, protocol=2)
-    with pytest.raises(BadInput, match=r"net.pth: no readable checkpoint"):
+    with pytest.raises(BadInput, match=r"net.pth: (holds more than tensors|damaged)"):
         checkpoints.read(tmp_path / "net.pth")
     assert not (tmp_path / "mark").exists()
 
@@ -86,9 +89,65 @@ def test_a_cut_file_is_refused(name: str, tmp_path: Path) -> None:
     whole = tmp_path / "whole.pth"
     torch.save(SRRESNET, whole)
     (tmp_path / name).write_bytes(whole.read_bytes()[:1000])
-    with pytest.raises(BadInput, match=rf"{name}: no readable checkpoint") as error:
+    with pytest.raises(BadInput, match=rf"{name}: damaged") as error:
         checkpoints.read(tmp_path / name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weights_that_are_no_numbers_are_refused(dtype: torch.dtype, suffix: str, tmp_path: Path) -> None:
+    bad, file = torch.tensor([1.0, float("nan"), 2.0]).to(dtype), tmp_path / f"net.{suffix}"
+    torch.save({"a": bad}, file) if suffix == "pth" else save_file({"a": bad}, file)
+    with pytest.raises(BadInput, match=rf"net.{suffix}: tensor 'a': 1 of 3 values are NaN or infinite"):
+        checkpoints.read(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "an empty file"),
+        (b"\0" * 1000, "nothing but zeros"),
+        (b"<!DOCTYPE html><p>log in", "an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a git-lfs pointer"),
+        (b"\x80\x02garbage", "damaged"),
+        (b"PK\x03\x04" + b"x" * 90, "damaged"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_another_file_is_called_by_its_name(content: bytes, found: str, suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"net.{suffix}").write_bytes(content)
+    with pytest.raises(BadInput, match=rf"net.{suffix}: {found}") as error:
+        checkpoints.read(tmp_path / f"net.{suffix}")
+    assert "weights_only" not in str(error.value)
+
+
+def test_a_pipe_and_a_folder_are_no_checkpoints(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(BadInput, match=r"pipe.pth: a named pipe"):
+        checkpoints.read(tmp_path / "pipe.pth")
+    with pytest.raises(BadInput, match=r": a folder"):
+        checkpoints.read(tmp_path)
+
+
+def test_a_tensor_may_not_be_larger_than_its_file(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1).expand(10**9)}, tmp_path / "net.pth")
+    with pytest.raises(BadInput, match=r"tensor 'a' claims 4 GB, but the file has"):
+        checkpoints.read(tmp_path / "net.pth")
+
+
+def test_names_are_text(tmp_path: Path) -> None:
+    torch.save({1: torch.zeros(1)}, tmp_path / "net.pth")
+    with pytest.raises(BadInput, match=r"expected names of tensors, found 1"):
+        checkpoints.read(tmp_path / "net.pth")
+
+
+def test_an_output_that_is_no_number_names_its_patch() -> None:
+    images = torch.zeros(2, 3, 4, 4)
+    assert finite(images, ["one", "two"]) is images
+    images[1, 0, 0, 0] = float("inf")
+    with pytest.raises(BadInput, match=r"two: the upscaler's output has NaN .*precision"):
+        finite(images, ["one", "two"])
 
 
 def test_what_is_no_state_dict(tmp_path: Path) -> None:
@@ -239,3 +298,21 @@ def run_ncnn(param: Path, binary: Path, picture: torch.Tensor) -> torch.Tensor:
         blobs |= dict.fromkeys(names[int(inputs) :], result)
     assert position == len(content)
     return blobs["output"]
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_no_flipped_or_cut_checkpoint_is_a_traceback(legacy: bool, tmp_path: Path) -> None:
+    torch.save(SRRESNET, tmp_path / "whole.pth", _use_new_zipfile_serialization=not legacy)
+    whole = (tmp_path / "whole.pth").read_bytes()
+    random = np.random.default_rng(0)
+    file, refused = tmp_path / "net.pth", 0
+    for number in range(150):
+        content = bytearray(whole)
+        place = int(random.integers(min(2000, len(whole)) if number % 2 else len(whole)))
+        content[place] ^= 1 << int(random.integers(8))
+        file.write_bytes(content[: place if number % 5 == 0 else None])
+        try:
+            checkpoints.read(file)
+        except BadInput:
+            refused += 1
+    assert refused > 20

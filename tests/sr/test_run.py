@@ -18,7 +18,7 @@ from srscene.core import shard_writer
 from srscene.core.console import BadInput
 from srscene.core.machine import Machine
 from srscene.core.outputs import sha256
-from srscene.core.store import PatchStore
+from srscene.core.store import PatchStore, shard_path
 from srscene.sr import run
 from srscene.sr.bicubic.model import Bicubic
 from srscene.sr.common.upscaler import Upscale, Upscaler, load_from_card

@@ -175,7 +175,7 @@ def test_a_damaged_file_is_not_pinned(patches: PatchStore, official: Path, tmp_p
     file = official / UNET
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BadInput, match=r"no readable checkpoint"):
+    with pytest.raises(BadInput, match=r": damaged"):
         prepare(patches, "official", tmp_path / "out")
     file.write_bytes(whole)
     prepare(patches, "official", tmp_path / "out")

@@ -4,17 +4,19 @@
 """
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from zipfile import is_zipfile
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from srscene.core.console import BadInput, brief
+from srscene.core.disk import size
 from srscene.core.outputs import sha256
+from srscene.core.reading import reading, what_it_is
 
 State = dict[str, torch.Tensor]
 WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
@@ -24,34 +26,60 @@ WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dic
 def read(path: Path) -> State:
     """Return a checkpoint's weights by name, out of its wrapper and without DataParallel's `module.`.
 
-    Unpickles tensors only, never code. Raises BadInput when the file is no checkpoint.
+    Unpickles tensors only, never code. Raises BadInput when the file is no checkpoint, or when a weight is
+    not a finite number.
     """
-    try:
+    with reading(path, "a checkpoint, .pth or .safetensors", "get it again"):
         content = _open(path)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError, KeyError) as error:
-        raise BadInput(
-            f"{path}: no readable checkpoint ({brief(error)}); expected .pth or .safetensors"
-        ) from None
-    for name in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
-            break
-    if not isinstance(content, Mapping) or not content:
-        raise BadInput(f"{path}: expected weights by name, found {type(content).__name__}")
-    state = {name.removeprefix("module."): value for name, value in content.items()}
-    for name, value in state.items():
-        if not isinstance(value, torch.Tensor):
-            raise BadInput(
-                f"{path}: {name!r} is a {type(value).__name__}, expected a tensor; save the state dict alone"
-            )
-    return state
+        for name in WRAPPERS:
+            if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+                content = content[name]
+                break
+        if not isinstance(content, Mapping) or not content:
+            raise BadInput(f"{path}: expected weights by name, found {type(content).__name__}")
+        for name, value in content.items():
+            _check(name, value, path)
+        return {name.removeprefix("module."): value for name, value in content.items()}
 
 
 def _open(path: Path) -> object:
+    if found := what_it_is(path):
+        raise ValueError(found)  # a pipe would block
     if path.suffix == ".safetensors":
         return load_file(path)
-    # mapped, so that only the tensors that are used are read; PyTorch's format before 1.6 is no zip
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+    try:
+        # mapped, so that only the tensors that are used are read; PyTorch's format before 1.6 is no zip
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+    except pickle.UnpicklingError as error:  # a paragraph of PyTorch's on how to let code run
+        if forbidden := re.search(r"GLOBAL (\S+)", str(error)):
+            raise BadInput(
+                f"{path}: holds more than tensors ({brief(forbidden[1], 80)}); save the state dict alone"
+            ) from None
+        raise ValueError("no pickle of tensors") from None
+
+
+def _check(name: object, value: object, path: Path) -> None:
+    """Raise BadInput unless this is a named tensor, no larger than its file, of finite numbers."""
+    if not isinstance(name, str):
+        raise BadInput(f"{path}: expected names of tensors, found {brief(repr(name), 80)}; get it again")
+    if not isinstance(value, torch.Tensor):
+        raise BadInput(
+            f"{path}: {name!r} is a {type(value).__name__}, expected a tensor; save the state dict alone"
+        )
+    if value.layout != torch.strided or value.device.type != "cpu":
+        raise BadInput(f"{path}: tensor {name!r} has no values of its own; save the state dict alone")
+    declared, there = value.numel() * value.element_size(), path.stat().st_size
+    if declared > there:
+        raise BadInput(
+            f"{path}: tensor {name!r} claims {size(declared)}, but the file has {size(there)}; get it again"
+        )
+    if value.is_floating_point() and value.element_size() == 1:
+        value = value.float()  # PyTorch does not tell which fp8 numbers are finite
+    if wrong := int((~torch.isfinite(value)).sum()):
+        raise BadInput(
+            f"{path}: tensor {name!r}: {wrong} of {value.numel()} values are NaN or infinite; get another "
+            "checkpoint, or fit it again"
+        )
 
 
 def load_strictly(network: nn.Module, state: State, file: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from srscene.core.device import DTYPES, Precision, pick_precision
 from srscene.core.params import PrecisionChoice
 from srscene.sr.common.checkpoints import State, read, weights_file
-from srscene.sr.common.tensors import from_unit_range, to_unit_range
+from srscene.sr.common.tensors import finite, from_unit_range, to_unit_range
 from srscene.sr.common.upscaler import Upscale, Upscaler
 
 Build = Callable[[State, Path], nn.Module]
@@ -54,6 +54,6 @@ def as_upscale(network: nn.Module, device: torch.device, precision: Precision) -
 
     @torch.inference_mode()
     def upscale(images: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
-        return from_unit_range(network(to_unit_range(images, dtype)))
+        return from_unit_range(finite(network(to_unit_range(images, dtype)), names))
 
     return upscale

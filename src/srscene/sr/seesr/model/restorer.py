@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
+from srscene.sr.common.tensors import finite
 from srscene.sr.seesr.model import colour, pipeline, resize, tagger
 from srscene.sr.seesr.model.models import Models
 from srscene.sr.seesr.model.resize import SCALE
@@ -55,12 +56,13 @@ class Restorer:
         pictures: list[resize.Picture] = []
         for start in range(0, len(patches), size):
             group = slice(start, start + size)
-            pictures.extend(self._restore(patches[group], list(map(self._generator, names[group]))))
+            pictures.extend(self._restore(patches[group], names[group]))
         sized = [resize.to_size(picture, height * SCALE, width * SCALE) for picture in pictures]
         return torch.from_numpy(np.stack(sized)).to(images.device)
 
-    def _restore(self, patches: list[resize.Picture], generators: pipeline.Generators) -> resize.Picture:
+    def _restore(self, patches: list[resize.Picture], names: Sequence[str]) -> resize.Picture:
         """Return the pictures (N, H', W', 3) of N patches at the size that SeeSR works at."""
+        generators = list(map(self._generator, names))
         source = self._to_device([resize.condition(patch, self.options.process_size) for patch in patches])
         condition = source.float().div(255)
         tiling = Tiling(
@@ -77,7 +79,7 @@ class Restorer:
         *_, latents = pipeline.denoise(
             self.unet, self.controlnet, self.scheduler, start, conditions, self.resolved.guidance, generators
         )
-        pictures = pipeline.to_uint8(pipeline.decode(self.models.vae, latents))
+        pictures = pipeline.to_uint8(finite(pipeline.decode(self.models.vae, latents), names))
         fixed = colour.fix(pictures, source, self.options.colour_fix)
         return fixed.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
