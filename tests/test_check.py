@@ -55,6 +55,7 @@ def test_what_is_committed_is_sound(write: Write) -> None:
         ({"upscalers": None}, "no parameter 'upscalers."),
         ({"datasets": {"synthetic": {"snr": 0.0}}}, "datasets.synthetic.snr: Input should be greater than 0"),
         ({"machine": {"batch_size": 0}}, "machine.batch_size"),
+        ({"upscalers": {"bicubic": {"upscale": {"scale": 10**6}}}}, "upscalers.bicubic.upscale.scale: "),
     ],
 )
 def test_a_wrong_value_anywhere_is_found(write: Write, changes: dict[str, Any], message: str) -> None:

@@ -19,7 +19,7 @@ from tests.kills import outputs, prepared
 ROOT = Path(__file__).parents[1]
 FULL = [
     ("upscale", 1 << 14, ".h5"),
-    ("fit", 1 << 12, "checkpoint.pt"),
+    ("fit", 1 << 12, "checkpoint.pt"),  # named by the folder that it is made for
     ("train", 1 << 20, ".safetensors"),
     ("train", 3 << 20, "checkpoint.pt"),
     ("predict", 500, "predictions.h5"),
@@ -62,7 +62,7 @@ def run(stage: str, place: Path, inputs: Path, limit: int) -> tuple[int, str]:
 
 
 def main(folder: Path) -> None:
-    """Run all in forks of this process, which computes nothing itself; print a JSON list of what came of it."""
+    """Run all in forks of this process, which computes nothing itself; print what came of it."""
     report: list[dict[str, Any]] = []
     for number, (stage, limit, _) in enumerate(FULL):
         place, whole = folder / f"{number}", folder / f"{number}-whole"

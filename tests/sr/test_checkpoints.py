@@ -235,6 +235,8 @@ def test_a_package_file_of_another_length_is_refused(source: str) -> None:
     whole = len(content)
     with pytest.raises(BadInput, match=rf"{whole + 4} bytes, expected {whole}"):
         package.parse(content + b"\0\0\0\0", model)
+    with pytest.raises(BadInput, match=rf"1000 bytes, expected {whole}"):
+        package.parse(content[:1000], model)
     with pytest.raises(BadInput, match=r": flag 0x0 at byte 0, expected 0x1306b47"):
         package.parse(b"\0\0\0\0" + content, model)
     assert distribution(package.WHEEL).version == "1.0.1"

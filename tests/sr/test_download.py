@@ -284,6 +284,43 @@ def test_no_server_at_all(tmp_path: Path) -> None:
     assert re.search(r"not to be downloaded \(http[^ ]+: \[Errno \d+\] Connection refused\); get it", said)
 
 
+def test_a_break_in_the_first_block_is_taken_up_again(server: Server, file: File, tmp_path: Path) -> None:
+    file.cuts = [1000]
+    assert fetch(remote(server), tmp_path)[1] == SHA
+    assert server.sent == [("weights.pth", 0, 1000), ("weights.pth", 1000, 3 * MIB - 1000)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_page_in_place_of_the_file_is_called_so(server: Server, tmp_path: Path, known: bool) -> None:
+    server.files["weights.pth"] = File(b"<!DOCTYPE html><p>log in first")
+    said = refusal(remote(server, SHA if known else ""), tmp_path)
+    assert "weights.pth: the server sent an HTML page" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["folder", "bytes"])
+def test_a_damaged_etag_is_replaced(server: Server, file: File, tmp_path: Path, damage: str) -> None:
+    interrupt(server, file, tmp_path)
+    etag = tmp_path / "weights.pth.part.etag"
+    etag.unlink()
+    etag.mkdir() if damage == "folder" else etag.write_bytes(b"\xff\xfe")
+    assert fetch(remote(server, ""), tmp_path)[1] == SHA
+    assert server.sent == [("weights.pth", 0, 3 * MIB)]
+
+
+def test_no_more_than_expected_is_written(server: Server, file: File, tmp_path: Path) -> None:
+    file.length = False
+    assert "sends more than the 1000 bytes" in refusal(remote(server, SHA, size=1000), tmp_path)
+
+
+def test_a_server_that_drips_is_left(
+    server: Server, file: File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "SPELL", 0.0)
+    monkeypatch.setattr(download, "SLOWEST", 10**15)
+    assert "too slow to wait for" in refusal(remote(server), tmp_path)
+
+
 def test_a_full_disk_is_no_fault_of_the_servers(server: Server, file: File, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MIB, hard))
@@ -291,7 +328,7 @@ def test_a_full_disk_is_no_fault_of_the_servers(server: Server, file: File, tmp_
         said = refusal(remote(server, SHA, "weights.pth", "weights.pth"), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "weights.pth.part: not to be written ([Errno 27] File too large)" in said
+    assert "weights.pth.part: the disk is full" in said
     assert len(server.sent) == 1
     assert fetch(remote(server), tmp_path)[1] == SHA
     assert server.sent[-1] == ("weights.pth", 2 * MIB, MIB)

@@ -12,11 +12,11 @@ class ClassifierOptions(Section):
     """How the backbone is trained; units and reasons stand in params.yaml."""
 
     pretrained: bool
-    epochs: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
+    epochs: int = Field(gt=0, le=10**5)
+    batch_size: int = Field(gt=0, le=65_536)
+    learning_rate: float = Field(gt=0, le=10)
+    weight_decay: float = Field(ge=0, le=10)
     warmup: float = Field(ge=0, lt=1)
     crop: float = Field(gt=0, le=1)
-    validate_every: int = Field(gt=0)
+    validate_every: int = Field(gt=0, le=10**5)
     precision: PrecisionChoice

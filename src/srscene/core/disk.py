@@ -21,6 +21,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turn what any library raises when the disk of `path` is full into BadInput; else raise it as it is."""
     try:
         yield
+    except BadInput:
+        raise
     except Exception as error:
         if not is_full(error) and shutil.disk_usage(_existing(path)).free > LAST_BYTES:
             raise

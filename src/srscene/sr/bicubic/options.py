@@ -10,5 +10,5 @@ class WeightsOptions(Section):
 
 
 class UpscaleOptions(Section):
-    scale: int = Field(ge=2)
+    scale: int = Field(ge=2, le=16)
     """Output pixels per input pixel, along a side."""

@@ -9,13 +9,13 @@ from srscene.sr.common.fit_options import FitOptions
 
 
 class HATFit(FitOptions):
-    features: int = Field(gt=0, multiple_of=6)
+    features: int = Field(gt=0, le=1024, multiple_of=6)
     """Channels of the network that is fitted; 180 in the paper."""
-    groups: int = Field(gt=0)
+    groups: int = Field(gt=0, le=100)
     """Its residual hybrid attention groups; 6 in the paper, 12 in HAT-L."""
-    blocks: int = Field(gt=0)
+    blocks: int = Field(gt=0, le=100)
     """Hybrid attention blocks in each group; 6 in the paper."""
-    window: int = Field(ge=4, multiple_of=2)
+    window: int = Field(ge=4, le=64, multiple_of=2)
     """Side of an attention window in input pixels; 16 in the paper."""
 
 

@@ -109,6 +109,12 @@ def read(source: str = "package") -> tuple[State, Card]:
 def parse(content: bytes, model: Model) -> State:
     """Return the layers that a .bin file holds, which must be those of the model; else raises BadInput."""
     state, position = {}, 0
+    expected = sum(
+        4 * outputs + (4 + (18 * outputs * inputs + 3) // 4 * 4 if inputs else 0)
+        for _, outputs, inputs in model.layers()
+    )
+    if len(content) < expected:
+        raise BadInput(f"{model.file}: {len(content)} bytes, expected {expected}; reinstall {WHEEL}")
     for name, outputs, inputs in model.layers():
         if inputs:
             flag = int.from_bytes(content[position : position + 4], "little")

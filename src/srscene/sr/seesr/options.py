@@ -33,16 +33,16 @@ class UpscaleOptions(Section):
 
     steps: Annotated[int, Field(gt=0, le=500)] | Auto
     """Denoising steps; auto: 50, or 2 with turbo. More than 500 would not start where the noise is."""
-    guidance: Annotated[float, Field(ge=0)] | Auto
+    guidance: Annotated[float, Field(ge=0, le=100)] | Auto
     """Weight of the prompt against the negative prompt, 1 or less: off; auto: 5.5, or 1 with turbo."""
-    conditioning_scale: float = Field(ge=0)
+    conditioning_scale: float = Field(ge=0, le=100)
     """Weight of ControlNet's residuals."""
     prompt: str
     """Words between the tags that RAM sees in a patch and `added_prompt`."""
     added_prompt: str
     negative_prompt: str
     colour_fix: ColourFix
-    process_size: int = Field(ge=64, multiple_of=32)
+    process_size: int = Field(ge=64, le=8192, multiple_of=32)
     """Pixels: a patch's shorter side is enlarged to at least this, then brought to 4 times the patch."""
     start_point: StartPoint
     """Denoise from the patch under noise, or from noise alone."""
@@ -50,9 +50,9 @@ class UpscaleOptions(Section):
     """ddpm is the official one; ddim and dpm++ add no noise on the way and were not tried by the authors."""
     seed: Seed
     """Of the noise, together with a patch's name."""
-    tile: int = Field(ge=8)
+    tile: int = Field(ge=8, le=4096)
     """Latent cells (8 pixels each): larger latents are denoised in tiles of this side."""
-    tile_overlap: Annotated[int, Field(ge=0)] | Auto
+    tile_overlap: Annotated[int, Field(ge=0, le=4096)] | Auto
     """Latent cells; auto: 4, or 32 with turbo."""
     compile: bool
     """torch.compile UNet and ControlNet: minutes at the start, faster steps on a GPU."""

@@ -7,9 +7,9 @@ from srscene.sr.common.fit_options import FitOptions
 
 
 class SRResNetFit(FitOptions):
-    features: int = Field(gt=0)
+    features: int = Field(gt=0, le=1024)
     """Channels of the network that is fitted; 64 in the paper."""
-    blocks: int = Field(gt=0)
+    blocks: int = Field(gt=0, le=1000)
     """Its residual blocks; 16 in the paper."""
 
 

@@ -5,19 +5,29 @@ ETag that the server gave: the rest is asked for only if it is still the same co
 """
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from srscene.core.console import BadInput, brief, progress
+from srscene.core.disk import need, writing
 from srscene.core.outputs import sha256
+from srscene.core.reading import read_bytes, what_it_is
 
 TIMEOUTS = (5, 60)
 """Seconds after which a server counts as out of reach, and after which a silent one has stalled."""
 ATTEMPTS = 5
 """How often one URL is asked, as long as every answer brings something new."""
 BLOCK = 1 << 20
+LARGEST = 4_000_000_000
+"""Bytes that are taken of a file whose size nobody says."""
+SLOWEST, SPELL = 10_000, 30.0
+"""A server that sends fewer bytes a second, over so many seconds, is given up."""
 
 
 class Remote(NamedTuple):
@@ -60,7 +70,7 @@ def fetch(remote: Remote, folder: Path) -> tuple[Path, str]:
             return path, found
         except _Refused as error:
             reasons.append(f"{url}: {error}")
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:
             reasons.append(f"{url}: {_cause(error)}")
         except OSError as error:
             raise BadInput(f"{part}: not to be written ({brief(error)}); mend that, and run again") from None
@@ -80,6 +90,8 @@ def _obtain(url: str, part: Path, remote: Remote) -> str:
     else:
         raise _Refused(problem)
     try:
+        if found := what_it_is(part):
+            raise _Refused(f"the server sent {found}")
         return _verified(part, remote)
     except _Refused:
         _discard(part)
@@ -98,7 +110,7 @@ def _append(url: str, part: Path, remote: Remote) -> str:
             return ""
         if status == 416 or (status == 206 and etag not in ("", found)):
             _discard(part)
-            return f"{status} {response.reason}, but not of what came before"
+            return f"{status} {brief(response.reason)}, but not of what came before"
         total = _total(response, done, remote)
         if status == 200 or not done:  # from the start: nothing to resume, or the content is new
             _discard(part)
@@ -109,8 +121,10 @@ def _append(url: str, part: Path, remote: Remote) -> str:
 
 def _resumable(url: str, part: Path, remote: Remote) -> tuple[int, str]:
     """Return how many bytes of `part` may stay, and the ETag that the rest must have ("": any)."""
-    file = _etag_file(part)
-    source, _, etag = file.read_text().partition("\n") if file.exists() else ("", "", "")
+    try:
+        source, _, etag = read_bytes(_etag_file(part), BLOCK).decode().partition("\n")
+    except (OSError, BadInput, ValueError):  # none, or a damaged one: the same
+        source, etag = "", ""
     if source != url:
         etag = ""
     return (_size(part) if etag or len(remote.sha256) == 64 else 0), etag
@@ -126,15 +140,17 @@ def _is_whole(part: Path, response: requests.Response, remote: Remote) -> bool:
 
 def _total(response: requests.Response, done: int, remote: Remote) -> int | None:
     """Return the bytes of the whole file (None: its hash will tell); raises _Refused for a useless answer."""
+    if (coding := response.headers.get("Content-Encoding", "identity")) != "identity":
+        raise _Refused(f"sent the file in the coding {brief(repr(coding))}, which was not asked for")
     length = response.headers.get("Content-Length", "")
     if response.status_code == 206:
         span = response.headers.get("Content-Range", "")
         if not span.startswith(f"bytes {done}-"):
-            raise _Refused(f"sent the range {span!r}, expected the bytes from {done}")
+            raise _Refused(f"sent the range {brief(repr(span))}, expected the bytes from {done}")
         length = span.rpartition("/")[2]
     elif response.status_code != 200:
-        raise _Refused(f"{response.status_code} {response.reason}")
-    total = int(length) if length.isdecimal() else remote.size
+        raise _Refused(f"{response.status_code} {brief(response.reason)}")
+    total = int(length) if length.isdecimal() and len(length) < 16 else remote.size
     if total is None and len(remote.sha256) < 64:
         raise _Refused("does not say how long the file is, so that an early end would go unnoticed")
     if remote.size not in (None, total):
@@ -145,12 +161,19 @@ def _total(response: requests.Response, done: int, remote: Remote) -> int | None
 def _store(response: requests.Response, part: Path, total: int | None) -> str:
     """Write the body behind `part`; return "", or what is missing. Raises _Refused when nothing came."""
     done, broken = _size(part), False
-    blocks = None if total is None else -(-total // BLOCK)
-    with part.open("ab") as file:
+    most = LARGEST if total is None else total
+    if total is not None:
+        need(part, total - done, "the download")
+    bar, came = progress((), part.stem, "byte", total, done), done
+    with bar, writing(part), part.open("ab") as file:
         try:
-            for block in progress(response.iter_content(BLOCK), part.stem, "MiB", blocks, done // BLOCK):
+            for block in _blocks(response):
+                came += len(block)
+                if came > most:
+                    raise _Refused(f"sends more than the {most} bytes that were expected")
                 file.write(block)
-        except requests.RequestException:
+                bar.update(len(block))
+        except (requests.RequestException, HTTPError):
             broken = True
     size = _size(part)
     if not broken and total in (None, size):
@@ -159,6 +182,18 @@ def _store(response: requests.Response, part: Path, total: int | None) -> str:
     if size == done:
         raise _Refused(problem)
     return problem
+
+
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body as it comes, so that a break loses nothing; raises _Refused where it only drips."""
+    began, came = monotonic(), 0
+    while block := response.raw.read1(BLOCK):
+        yield block
+        came += len(block)
+        if (passed := monotonic() - began) >= SPELL:
+            if came < SLOWEST * passed:
+                raise _Refused(f"sent {came} bytes in {passed:.0f} s, too slow to wait for")
+            began, came = monotonic(), 0
 
 
 def _verified(path: Path, remote: Remote) -> str:
@@ -181,6 +216,8 @@ def _etag_file(part: Path) -> Path:
 
 def _discard(part: Path) -> None:
     for file in (part, _etag_file(part)):
+        if file.is_dir():
+            shutil.rmtree(file)
         file.unlink(missing_ok=True)
 
 
