@@ -16,6 +16,6 @@ class SyntheticOptions(Section):
     test: Annotated[int, Field(ge=0)]
     label_share: Annotated[float, Field(gt=0, lt=0.5)]
     mtf_nyquist: Annotated[float, Field(gt=0, lt=1)]
-    snr: Annotated[float, Field(gt=0)]
+    snr: Annotated[float, Field(gt=0, le=100_000)]
     reflectance_max: Annotated[int, Field(ge=1, le=10_000)]
     on_error: Literal["stop", "skip"]

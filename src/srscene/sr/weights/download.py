@@ -164,7 +164,8 @@ def _store(response: requests.Response, part: Path, total: int | None) -> str:
     most = LARGEST if total is None else total
     if total is not None:
         need(part, total - done, "the download")
-    bar, came = progress((), part.stem, "byte", total, done), done
+    nothing: tuple[bytes, ...] = ()  # the blocks' sizes move the bar, not their number
+    bar, came = progress(nothing, part.stem, "byte", total, done), done
     with bar, writing(part), part.open("ab") as file:
         try:
             for block in _blocks(response):
