@@ -208,8 +208,11 @@ def test_a_damaged_checkpoint_is_made_again(
 
 @pytest.mark.parametrize("learning_rate", [1e9, 1e30])
 def test_a_fit_that_diverges_is_one_line(tmp_path: Path, learning_rate: float) -> None:
+    options = weights_options("srresnet", source="fit", fit=SMALL | {"steps": 60})
+    wild = options.fit.model_copy(update={"learning_rate": learning_rate})  # params.yaml may have 10 at most
+    options = options.model_copy(update={"fit": wild})
     with pytest.raises(BadInput, match=r"not finite from step \d+ on; lower fit.learning_rate") as error:
-        prepare(referenced(tmp_path / "patches"), tmp_path / "out", learning_rate=learning_rate, steps=60)
+        prepare_srresnet(options, referenced(tmp_path / "patches"), 0, tmp_path / "out")
     assert "\n" not in str(error.value)
     assert not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt"))
     assert not (tmp_path / "out/weights.safetensors").exists()
