@@ -54,9 +54,10 @@ def _unpack_archive(archive: Path, folder: Path) -> set[str]:
         tarfile.open(archive, "r:bz2") as tar,
     ):
         for member in tar:
-            member.name = "/".join(Path(member.name).parts[1:])  # without the archive's own top folder
-            if member.name:
-                tar.extract(member, folder, filter="data")
+            if (file := tar.extractfile(member)) is not None:
+                _, patch, name = Path(member.name).parts  # below the archive's own top folder
+                (folder / patch).mkdir(exist_ok=True)
+                (folder / patch / Path(name).name).write_bytes(file.read())
     return {path.name for path in folder.iterdir()}
 
 
