@@ -145,6 +145,12 @@ def test_merge_keys_and_aliases_are_yaml(file):
     assert params.load(file)["y"] == {"k": 1, "z": 1}
 
 
+def test_a_key_that_is_no_word_is_named(file):
+    file.write_text(TEXT.replace("tile: 64", "tile: 64, 'a b.c': 1"))
+    with pytest.raises(BadInput, match=r"upscalers\.hat\.a b\.c: no such parameter; known: tile"):
+        params.read(HAT, Hat, file)
+
+
 def test_sections_do_not_change(file):
     with pytest.raises(ValueError, match="frozen"):
         params.read("upscalers.hat", Hat, file).tile = 32  # type: ignore[misc]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from srscene.core.console import BadInput
+from srscene.core.console import BadInput, brief
 from srscene.core.reading import read_bytes, reading
 
 T = TypeVar("T")
@@ -89,11 +89,13 @@ class _Loader(yaml.SafeLoader):
 
 
 def _explain(path: str, kind: Any, problem: Any) -> str:
-    keys = [str(part) for part in problem["loc"] if re.fullmatch(r"\w+", str(part))]  # not pydantic's own
-    where = ".".join([path, *keys])
-    found = problem["input"]
+    *above, last = problem["loc"] or ("",)
+    keys = [str(part) for part in above if re.fullmatch(r"\w+", str(part))]  # not pydantic's own
     if problem["type"] == "extra_forbidden":
-        return f"{where}: no such parameter; {near(keys[-1], _fields(kind, keys[:-1]))}"
+        name = brief(last, 60)
+        return f"{'.'.join([path, *keys, name])}: no such parameter; {near(name, _fields(kind, keys))}"
+    where = ".".join([path, *keys, *([str(last)] if re.fullmatch(r"\w+", str(last)) else [])])
+    found = problem["input"]
     hint = ""
     if isinstance(found, str) and re.fullmatch(r"\d+e-?\d+", found):
         hint = f" (YAML reads {found} as text: write {found.replace('e', '.0e')})"
