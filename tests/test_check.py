@@ -4,18 +4,34 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from srscene.check import check, fit_seed, timm_names
 from srscene.core.console import BadInput
 from tests.options import PARAMS, merged
 
 Write = Callable[..., Path]
+NUMBER = count()
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.floats(),
+    st.sampled_from(
+        [-1, 2**32, 10**400, 1e308, "", [], {}, "x" * 5000, "\x1b[31mred\n\u202e", {"k" * 2000: 1}]
+    ),
+    st.text(max_size=20),
+    st.recursive(st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10),
+    st.integers(1, 200).map(lambda depth: yaml.safe_load("[" * depth + "]" * depth)),
+)
 
 
 @pytest.fixture
@@ -38,6 +54,7 @@ def test_what_is_committed_is_sound(write: Write) -> None:
         ({"sr": "srresnett"}, "sr: there is no 'srresnett'; did you mean 'srresnet'? known: bicubic, hat"),
         ({"dataset": "bigearth"}, "dataset: there is no 'bigearth'; did you mean 'bigearthnet'?"),
         ({"backbone": "resnet51"}, "backbone: timm knows no 'resnet51'; did you mean 'resnet50'?"),
+        ({"backbone": b"resnet50"}, "backbone: Input should be a valid string, found b'resnet50'"),
         ({"seed": True}, "seed: Input should be a valid integer, found True"),
         (
             {"classifier": {"learning_rate": float("inf")}},
@@ -56,6 +73,10 @@ def test_what_is_committed_is_sound(write: Write) -> None:
         ({"datasets": {"synthetic": {"snr": 0.0}}}, "datasets.synthetic.snr: Input should be greater than 0"),
         ({"machine": {"batch_size": 0}}, "machine.batch_size"),
         ({"upscalers": {"bicubic": {"upscale": {"scale": 10**6}}}}, "upscalers.bicubic.upscale.scale: "),
+        (
+            {"upscalers": {"seesr": {"weights": {"turbo": True}, "upscale": {"tile": 32}}}},
+            "upscalers.seesr.upscale: tile_overlap (auto, with turbo 32) must be less than tile (32)",
+        ),
     ],
 )
 def test_a_wrong_value_anywhere_is_found(write: Write, changes: dict[str, Any], message: str) -> None:
@@ -99,3 +120,45 @@ def test_a_backbone_may_be_named_with_the_tag_of_its_weights(write: Write) -> No
 def test_a_tag_that_timm_does_not_know(write: Write) -> None:
     with pytest.raises(BadInput, match=r"timm knows no 'resnet50\.typo'"):
         check(write(backbone="resnet50.typo"))
+
+
+def spoil(section: dict[str, Any], draw: Callable[[Any], Any]) -> None:
+    """Change one parameter, or one section, of those below `section`."""
+    key = draw(st.sampled_from([*section]))
+    found = section[key]
+    if isinstance(found, dict) and found and draw(st.booleans()):
+        return spoil(found, draw)
+    match draw(st.sampled_from(["dropped", "renamed", "text", "list", "nested", "replaced"])):
+        case "dropped":
+            del section[key]
+        case "renamed":
+            section[draw(st.text(max_size=20))] = section.pop(key)
+        case "text":
+            section[key] = str(found)
+        case "list":
+            section[key] = [found]
+        case "nested":
+            section[key] = {key: found}
+        case "replaced":
+            section[key] = draw(VALUES)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_stands_there_is_sound_or_refused_in_a_line(tmp_path: Path, data: st.DataObject) -> None:
+    values = deepcopy(PARAMS)
+    for _ in range(data.draw(st.integers(1, 3))):
+        spoil(values, data.draw)
+    lines = yaml.safe_dump(values).splitlines()
+    if data.draw(st.booleans()):
+        twice = data.draw(st.integers(0, len(lines) - 1))
+        lines.insert(twice, lines[twice])
+    file = tmp_path / f"{next(NUMBER)}.yaml"  # what was read once is not read again
+    file.write_text("\n".join(lines))
+    try:
+        assert fit_seed(check(file)) in (None, values["seed"])
+    except BadInput as error:
+        message = str(error)
+        assert message.startswith(f"{file}: ")
+        assert message.isprintable()
+        assert len(message) <= 1500

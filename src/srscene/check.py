@@ -9,7 +9,9 @@ import shutil
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Strict
 
 from srscene.classify.options import PAPER, ClassifierOptions
 from srscene.core.console import BadInput
@@ -21,6 +23,7 @@ from srscene.ingest.options import IngestOptions
 from srscene.raw.landscape.options import SyntheticOptions
 from srscene.sr.common.names import options_of, upscalers
 
+Name = Annotated[str, Strict()]
 DATASETS = {"synthetic": SyntheticOptions, "examples": IngestOptions, "bigearthnet": IngestOptions}
 
 
@@ -28,12 +31,13 @@ def check(file: Path = FILE) -> dict[str, Any]:
     """Return all of params.yaml, every section of which is sound; raises BadInput with all that is wrong."""
     values = load(file)
     problems = []
+    sound: dict[str, Any] = {}
     for path, kind in models().items():
         try:
-            validated(at(values, path, file), path, kind, file)
+            sound[path] = validated(at(values, path, file), path, kind, file)
         except BadInput as error:
             problems.append(str(error).removeprefix(f"{file}: "))
-    problems += _strangers(values) + _names(values)
+    problems += _strangers(values) + _names(values) + _overlap(sound)
     if problems:
         raise BadInput(f"{file}: {'; '.join(problems)}")
     return values
@@ -42,9 +46,9 @@ def check(file: Path = FILE) -> dict[str, Any]:
 def models() -> dict[str, Any]:
     """Return what must be at each path of params.yaml."""
     found: dict[str, Any] = {
-        "dataset": str,
-        "sr": str,
-        "backbone": str,
+        "dataset": Name,
+        "sr": Name,
+        "backbone": Name,
         "seed": Seed,
         "machine": Machine,
         **{f"datasets.{name}": kind for name, kind in DATASETS.items()},
@@ -114,6 +118,18 @@ def _names(values: dict[str, Any]) -> list[str]:
     if isinstance(name := values.get("backbone"), str):
         problems += _backbone(name)
     return problems
+
+
+def _overlap(sound: dict[str, Any]) -> list[str]:
+    """Return a problem where SeeSR's weights make its tiles overlap by a whole tile."""
+    weights, upscale = sound.get("upscalers.seesr.weights"), sound.get("upscalers.seesr.upscale")
+    if weights is None or upscale is None:
+        return []
+    try:
+        upscale.resolved(weights.turbo)
+    except BadInput as error:
+        return [str(error).removeprefix(f"{FILE}: ")]
+    return []
 
 
 def _backbone(name: str) -> list[str]:

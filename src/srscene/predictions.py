@@ -13,7 +13,7 @@ from srscene.core.disk import reserve
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import whole_file
 from srscene.core.reading import reading
-from srscene.core.store import Split
+from srscene.core.store import Split, open_hdf5
 
 MARGIN = 1 << 16
 """Bytes that HDF5 itself takes, and more."""
@@ -59,7 +59,7 @@ def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
     Raises BadInput when the file is missing or damaged, its classes are not those of `labels`, or a value is
     no probability.
     """
-    with reading(path, "predictions", REMEDY), h5py.File(path, "r") as file:
+    with reading(path, "predictions", REMEDY), open_hdf5(path) as file:
         splits = {
             split: Predictions(
                 group["probabilities"][:],

@@ -1,5 +1,6 @@
 """Push, fresh clone, pull: against a folder and against a real S3 server on the loopback."""
 
+import json
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.pipeline.repository import Repo
 
@@ -61,6 +63,42 @@ def test_folder_remote_gives_a_clone_everything(repo: Repo, tmp_path: Path) -> N
     clone.dvc("pull")
     assert clone.repro() == set()
     assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_a_file_that_the_remote_lacks_is_named_and_comes_later(repo: Repo, tmp_path: Path) -> None:
+    repo.dvc("push")
+    lost = stored(repo, "data/predictions.h5")
+    lost.unlink()
+    clone = repo.clone(tmp_path / "clone")
+    said = clone.dvc("pull", ok=False)
+    assert f"md5: {lost.parent.name}{lost.name}" in said
+    assert "data/predictions.h5" in said.split("ERROR: ")[1]
+    assert (clone.folder / "models/classifier/model.safetensors").exists()
+    assert "1 file pushed" in repo.dvc("push")
+    assert "1 file fetched" in clone.dvc("pull")
+    assert clone.repro() == set()
+
+
+def test_a_file_of_a_folder_that_the_remote_lacks(repo: Repo, tmp_path: Path) -> None:
+    """DVC takes a folder whose list is on the remote for whole: the list must go, then all is looked for."""
+    repo.dvc("push")
+    folder = stored(repo, "data/patches")
+    entry = json.loads(folder.read_text())[0]["md5"]
+    lost = folder.parents[1] / entry[:2] / entry[2:]
+    lost.unlink()
+    clone = repo.clone(tmp_path / "clone")
+    assert entry in clone.dvc("pull", ok=False)
+    folder.unlink()
+    assert "2 files pushed" in repo.dvc("push")
+    clone.dvc("pull")
+    assert clone.repro() == set()
+
+
+def stored(repo: Repo, path: str) -> Path:
+    """Return where the folder remote keeps an output; of a folder, its list."""
+    stages = yaml.safe_load((repo.folder / "dvc.lock").read_text())["stages"].values()
+    digest = next(out["md5"] for stage in stages for out in stage.get("outs", ()) if out["path"] == path)
+    return repo.folder.parent / "storage/files/md5" / digest[:2] / digest[2:]
 
 
 def test_a_clone_can_check_without_any_data(repo: Repo, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ class File:
     """Whether it falls silent instead of hanging up."""
     location: str = ""
     """Where it sends the client instead."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """What it says in place of what is so."""
     shift: int = 0
     """How much further back than asked a range starts."""
 
@@ -75,10 +77,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if partial else 200)
         if partial:
             self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole if file.length else '*'}")
-        if file.length:
+        if file.length and "Content-Length" not in file.headers:
             self.send_header("Content-Length", str(whole - start))
         if file.etag:
             self.send_header("ETag", file.etag)
+        for name, value in file.headers.items():
+            self.send_header(name, value)
         body = file.content[start:]
         cut = file.cuts.pop(0) if file.cuts else len(body)
         self.server.sent.append((self.path[1:], start, len(body[:cut])))

@@ -1,5 +1,6 @@
 """Downloads from a real HTTP server on this machine: whole, resumed, changed, cut short, wrong, absent."""
 
+import gzip
 import re
 import resource
 import socket
@@ -332,3 +333,39 @@ def test_a_full_disk_is_no_fault_of_the_servers(server: Server, file: File, tmp_
     assert len(server.sent) == 1
     assert fetch(remote(server), tmp_path)[1] == SHA
     assert server.sent[-1] == ("weights.pth", 2 * MIB, MIB)
+
+
+def test_a_circle_of_redirects_is_left(server: Server, file: File, tmp_path: Path) -> None:
+    server.files["there.pth"] = File(b"", location=server.url("back.pth"))
+    server.files["back.pth"] = File(b"", location=server.url("there.pth"))
+    assert "there.pth: Exceeded 30 redirects" in refusal(remote(server, SHA, "there.pth"), tmp_path)
+    assert fetch(remote(server, SHA, "there.pth", "weights.pth"), tmp_path)[1] == SHA
+
+
+@pytest.mark.parametrize("length", ["-1", "three", "", "9" * 5000, "\u0663", "1e6"])
+@pytest.mark.parametrize("sha", ["", SHA])
+def test_a_length_that_says_nothing_needs_another_proof(
+    server: Server, file: File, tmp_path: Path, length: str, sha: str
+) -> None:
+    file.headers = {"Content-Length": length.encode().decode("latin-1")}
+    if sha:
+        assert fetch(remote(server, sha), tmp_path)[1] == SHA
+    else:
+        assert "does not say how long the file is" in refusal(remote(server, sha), tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_two_lengths_are_refused(server: Server, file: File, tmp_path: Path) -> None:
+    file.headers = {"Content-Length": "5, 6"}
+    assert "Content-Length contained multiple unmatching values (5, 6)" in refusal(remote(server), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip"])
+def test_a_coding_that_was_not_asked_for_is_refused(
+    server: Server, file: File, tmp_path: Path, coding: str
+) -> None:
+    file.content, file.headers = gzip.compress(CONTENT), {"Content-Encoding": coding}
+    said = refusal(remote(server, ""), tmp_path)
+    assert f"sent the file in the coding '{coding}', which was not asked for" in said
+    assert list(tmp_path.iterdir()) == []

@@ -88,6 +88,16 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    value: int = loader.construct_yaml_int(node)
+    if value.bit_length() > 64:  # of thousands of digits, Python refuses to print them
+        raise ValueError(f"line {node.start_mark.line + 1}: a number of {value.bit_length()} bits")
+    return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
 def _explain(path: str, kind: Any, problem: Any) -> str:
     *above, last = problem["loc"] or ("",)
     keys = [str(part) for part in above if re.fullmatch(r"\w+", str(part))]  # not pydantic's own

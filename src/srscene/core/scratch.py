@@ -12,20 +12,23 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from srscene.core.console import say
+from srscene.core.console import BadInput, say
 from srscene.core.disk import writing
 from srscene.core.outputs import sha256 as file_sha256
 from srscene.core.outputs import whole_file, whole_folder
+from srscene.core.reading import read_bytes
 
 NOTES = "SHA256SUMS"
 """Beside the pieces, a line for each that was written, the older ones too, as `sha256sum` writes it."""
+LARGEST_NOTES = 100_000_000
+"""Bytes: a million pieces."""
 FINISHED = "finished"
 
 
@@ -129,15 +132,22 @@ def kept(path: Path) -> bool:
     """Tell whether a piece is there as it was written; a damaged one is removed, and a line says so."""
     if not os.path.lexists(path):
         return False
-    notes = path.parent / NOTES
-    noted = notes.read_text(errors="replace") if notes.is_file() else ""
-    if path.is_file() and _note(path, path.name) in noted:
+    notes, noted = path.parent / NOTES, b""
+    with suppress(OSError, BadInput):  # without sound notes, no piece counts
+        noted = read_bytes(notes, LARGEST_NOTES)
+    if path.is_file() and _note(path, path.name).encode() in noted:
         return True
     say(f"{path}: not as it was written (damaged?), so it is made again")
-    for bad in (path, *([] if notes.is_file() else [notes])):
-        shutil.rmtree(bad, ignore_errors=True)
-        bad.unlink(missing_ok=True)
+    drop(path)
+    if not noted:
+        drop(notes)
     return False
+
+
+def drop(path: Path) -> None:
+    """Remove a file, or whatever has its name, if anything has."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.unlink(missing_ok=True)
 
 
 def publish(pieces: Iterable[Path], out: Path) -> None:

@@ -2,7 +2,8 @@
 
 Images wait in `<shard>.images.part`; when the shard is complete they are copied into an HDF5 file of just the
 right size, and this is renamed into place. A resumable writer also keeps `<shard>.journal`: a JSON line for
-each piece that is safely on disk, with its names, splits, labels and the SHA-256 of its images.
+each piece that is safely on disk, with its names, splits, labels and the SHA-256 of its images, behind the
+SHA-256 of that JSON.
 """
 
 import json
@@ -23,7 +24,7 @@ from srscene.core.console import say
 from srscene.core.disk import reserve, writing
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import whole_file
-from srscene.core.scratch import piece
+from srscene.core.scratch import drop, piece
 from srscene.core.store import SPLITS, Image, Patch
 
 SHARD_BYTES = 1 << 30
@@ -125,7 +126,7 @@ class ShardWriter:
                 part.close()
         if finished or not self.resume:
             for file in [self._journal, *map(self._part_path, ("images", "reference"))]:
-                file.unlink(missing_ok=True)
+                drop(file)
 
     def _part_path(self, name: str) -> Path:
         return self.path.with_suffix(f".{name}.part")
@@ -133,6 +134,8 @@ class ShardWriter:
     def _open(self, shapes: dict[str, tuple[int, ...]], mode: str) -> None:
         self._shapes = shapes
         for name in shapes:
+            if mode == "wb":
+                drop(self._part_path(name))
             self._parts[name] = open(self._part_path(name), mode)  # type: ignore[assignment] # noqa: SIM115
             self._hashes[name], self._piece_hashes[name] = sha256(), sha256()
 
@@ -151,8 +154,9 @@ class ShardWriter:
             "shapes": self._shapes,
             "sha256": {name: digest.hexdigest() for name, digest in self._piece_hashes.items()},
         }
+        text = json.dumps(piece)
         with self._journal.open("a") as file:
-            file.write(json.dumps(piece) + "\n")
+            file.write(f"{sha256(text.encode()).hexdigest()} {text}\n")
             file.flush()
             os.fsync(file.fileno())
         self._piece_hashes = {name: sha256() for name in self._shapes}
@@ -160,7 +164,9 @@ class ShardWriter:
 
     def _restore(self) -> None:
         """Take up the pieces of an interrupted writer, up to the first that is not as it was written."""
-        lines = self._journal.read_text(errors="replace").splitlines()
+        lines: list[str] = []
+        with suppress(OSError):
+            lines = self._journal.read_text(errors="replace").splitlines()
         good = 0
         for line in lines:
             if not self._take_up(line):
@@ -169,16 +175,20 @@ class ShardWriter:
             good += 1
         for part in self._parts.values():
             part.truncate(part.tell())
+        drop(self._journal)
         self._journal.write_text("".join(f"{line}\n" for line in lines[:good]))
         self._safe = self.count
 
     def _take_up(self, line: str) -> bool:
+        digest, _, text = line.partition(" ")
+        if sha256(text.encode()).hexdigest() != digest:
+            return False
+        piece = json.loads(text)
         try:
-            piece = json.loads(line)
-            shapes = {name: tuple(shape) for name, shape in piece["shapes"].items()}
             if not self._parts:
-                self._open(shapes, "r+b")
-        except (ValueError, KeyError, OSError):
+                self._open({name: tuple(shape) for name, shape in piece["shapes"].items()}, "r+b")
+        except OSError:
+            self._parts = {}
             return False
         starts = {name: part.tell() for name, part in self._parts.items()}
         for name, part in self._parts.items():

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from srscene.core.console import BadInput
 from srscene.core.labels import CLASSES
-from srscene.core.reading import reading
+from srscene.core.reading import reading, what_it_is
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -142,7 +142,7 @@ def _read_table(path: Path, number: int) -> dict[str, Any]:
     if path != shard_path(path.parent, number):
         raise BadInput(f"{path}: {shard_path(path.parent, number).name} is missing; run the stage again")
     remedy = "delete it and run the stage again"
-    with reading(path, "a whole shard of a store", remedy), h5py.File(path, "r") as file:
+    with reading(path, "a whole shard of a store", remedy), open_hdf5(path) as file:
         arrays = [name for name in ("images", "reference") if name in file]
         table = {
             "names": file["names"][:].astype("U").tolist(),
@@ -158,6 +158,13 @@ def _read_table(path: Path, number: int) -> dict[str, Any]:
     if classes != CLASSES:
         raise BadInput(f"{path}: its classes are {classes[:2]}…, expected {CLASSES[:2]}…; ingest again")
     return table
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open an HDF5 file to read it; raises ValueError for what is plainly none (a pipe would block)."""
+    if found := what_it_is(path):
+        raise ValueError(found)
+    return h5py.File(path, "r")
 
 
 def _inconsistent(table: dict[str, Any], file_size: int) -> str:

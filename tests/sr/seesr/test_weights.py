@@ -71,18 +71,17 @@ def test_turbo_takes_image_attentions_from_seesr_and_the_rest_from_sd_turbo(
     assert torch.equal(stored[ours], official["down_blocks.0.image_attentions.0.norm.bias"])
 
 
-def test_missing_files_are_listed_one_a_line(patches: PatchStore, copy: Path, tmp_path: Path) -> None:
+def test_missing_files_are_listed(patches: PatchStore, copy: Path, tmp_path: Path) -> None:
     (copy / "DAPE.pth").unlink()
     (copy / UNET).unlink()
     with pytest.raises(BadInput) as error:
         prepare(patches, copy, tmp_path / "out")
     count = len(sources.needed(turbo=False))
-    first, *files = str(error.value).split("\n")
-    assert first.startswith(f"{copy}: lacks 2 of {count} files; put each there under its name")
-    assert files == [
-        f"  {UNET} (4.5 GB) from {sources.SEESR_PAGE}",
-        f"  DAPE.pth (7 MB) from {sources.SEESR_PAGE}",
-    ]
+    assert str(error.value).startswith(
+        f"{copy}: lacks 2 of {count} files: {UNET} (4.5 GB) from {sources.SEESR_PAGE}, "
+        f"DAPE.pth (7 MB) from {sources.SEESR_PAGE}; put each there under its name, or set "
+    )
+    assert "more" not in str(error.value)
 
 
 def test_no_such_folder(patches: PatchStore, tmp_path: Path) -> None:
@@ -101,16 +100,22 @@ def test_offline_says_what_to_put_where(
     options = section("upscalers.seesr.weights", WeightsOptions, turbo=turbo)
     with pytest.raises(BadInput) as error:
         weights.prepare(options, patches, 0, tmp_path / "out")
-    first, *files, last = str(error.value).split("\n")
     needed = sources.needed(turbo)
-    assert first.startswith(
-        f"{tmp_path / 'checkpoints' / 'seesr'}: lacks {len(needed)} of {len(needed)} files"
+    files = [
+        f"{path} ({sources.ABOUT.get(path, 'small')}) from {remote.page}" for path, remote in needed.items()
+    ]
+    assert str(error.value).startswith(
+        f"{tmp_path / 'checkpoints' / 'seesr'}: lacks {len(needed)} of {len(needed)} files: "
+        f"{', '.join(files[:3])} and {len(needed) - 3} more; put each there under its name"
     )
-    for line, (path, remote) in zip(files, needed.items(), strict=True):
-        size = sources.ABOUT.get(path, "small")
-        assert line == f"  {path} ({size}) from {remote.page}"
-        assert (size == "small") != path.endswith((".pth", ".safetensors"))
-    assert "not to be downloaded (https://" in last
+    assert "mend this and run again: " in str(error.value)
+    assert "not to be downloaded (https://" in str(error.value)
+
+
+@pytest.mark.parametrize("turbo", [False, True])
+def test_large_files_have_a_size(turbo: bool) -> None:
+    for path in sources.needed(turbo):
+        assert (path in sources.ABOUT) == path.endswith((".pth", ".safetensors"))
 
 
 def test_a_download_that_failed_lists_what_else_is_missing(
@@ -120,10 +125,10 @@ def test_a_download_that_failed_lists_what_else_is_missing(
     (official / "DAPE.pth").unlink()
     with pytest.raises(BadInput) as error:
         prepare(patches, "official", tmp_path / "out")
-    first, file, last = str(error.value).split("\n")
-    assert f"{official}: lacks 1 of " in first
-    assert file == f"  DAPE.pth (7 MB) from {sources.SEESR_PAGE}"
-    assert last.startswith(f"{official / 'DAPE.pth'}: not there, and not to be downloaded")
+    missing, why = str(error.value).split("; put each there under its name, or mend this and run again: ")
+    count = len(sources.needed(turbo=False))
+    assert missing == f"{official}: lacks 1 of {count} files: DAPE.pth (7 MB) from {sources.SEESR_PAGE}"
+    assert why.startswith(f"{official / 'DAPE.pth'}: not there, and not to be downloaded")
 
 
 def test_another_file_under_an_official_name_is_refused(

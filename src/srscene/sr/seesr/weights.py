@@ -15,6 +15,8 @@ from srscene.sr.weights.locate import Card
 
 PINS = "sha256.json"
 """In checkpoints/seesr: the hashes, when first used, of the files whose hash nobody publishes."""
+LISTED = 3
+"""Missing files that a message names."""
 
 
 def prepare(options: WeightsOptions, patches: PatchStore, seed: int, folder: Path) -> Card:
@@ -59,8 +61,8 @@ def _fetched(remotes: Mapping[str, Remote], folder: Path) -> dict[str, str]:
                 raise
             missing = _missing(remotes, folder)
             raise BadInput(
-                f"{folder}: lacks {len(missing)} of {len(remotes)} files; mend what the last line says and "
-                f"run again, or put each there under its name:\n{_listed(missing)}\n{error}"
+                f"{folder}: lacks {len(missing)} of {len(remotes)} files: {_listed(missing)}; put each there "
+                f"under its name, or mend this and run again: {error}"
             ) from None
     return hashes
 
@@ -74,8 +76,8 @@ def _found(remotes: Mapping[str, Remote], folder: Path, source: str) -> dict[str
         )
     if missing := _missing(remotes, folder):
         raise BadInput(
-            f"{folder}: lacks {len(missing)} of {len(remotes)} files; put each there under its name, or "
-            f"set upscalers.seesr.weights.source to {expected}:\n{_listed(missing)}"
+            f"{folder}: lacks {len(missing)} of {len(remotes)} files: {_listed(missing)}; put each there "
+            f"under its name, or set upscalers.seesr.weights.source to {expected}"
         )
     return {path: sha256(folder / path) for path in progress(sorted(remotes), "sha256", "file")}
 
@@ -85,8 +87,10 @@ def _missing(remotes: Mapping[str, Remote], folder: Path) -> dict[str, Remote]:
 
 
 def _listed(missing: Mapping[str, Remote]) -> str:
-    """Return a line per file: its path, about how large it is, where a person finds it."""
-    return "\n".join(f"  {sources.with_size(path)} from {remote.page}" for path, remote in missing.items())
+    """Return the first files' paths, about how large each is and where a person finds it; how many more."""
+    files = [f"{sources.with_size(path)} from {remote.page}" for path, remote in missing.items()]
+    more = len(files) - LISTED
+    return ", ".join(files[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def agreed(hashes: Mapping[str, str], file: Path) -> dict[str, str]:

@@ -1,0 +1,51 @@
+"""Damages inputs of every kind, thousands of times, and counts what became of them."""
+
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from tests.robustness.judge import Tally, Verdict
+from tests.robustness.targets import TARGETS
+
+SEED = 0
+
+
+def run(count: int) -> None:
+    """Make `count` attempts, spread over the targets; print what is wrong, then the table."""
+    each = max(1, count // len(TARGETS))
+    tallies = []
+    with tqdm(total=each * len(TARGETS), unit="attempt", smoothing=0.1) as bar:
+        for target in TARGETS:
+            bar.set_description(target)
+            tallies.append(_attacked(target, each, bar))
+    for tally in tallies:
+        for line in tally.wrong:
+            print(line)
+    Console().print(_table(tallies))
+
+
+def _attacked(target: str, count: int, bar: "tqdm[None]") -> Tally:
+    tally = Tally(target)
+    with TemporaryDirectory() as folder:
+        for attempt in islice(TARGETS[target](Path(folder), SEED), count):
+            tally.add(attempt)
+            bar.update()
+    return tally
+
+
+def _table(tallies: list[Tally]) -> Table:
+    table = Table(title="what became of damaged inputs")
+    table.add_column("target", no_wrap=True)
+    for heading in ("tried", *Verdict):
+        table.add_column(heading, justify="right")
+    total = Tally("all")
+    for tally in tallies:
+        total.verdicts.update(tally.verdicts)
+    for tally in [*tallies, total]:
+        counts = [tally.verdicts.total(), *(tally.verdicts[verdict] for verdict in Verdict)]
+        table.add_row(tally.target, *(f"{count:,}" for count in counts))
+    return table

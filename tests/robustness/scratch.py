@@ -1,0 +1,71 @@
+"""What a killed upscaling left in scratch, damaged before it goes on: in the end the same store comes out."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch as replaced
+
+from numpy.random import default_rng
+
+from srscene.core import shard_writer
+from srscene.core.machine import Machine
+from srscene.core.store import Image, PatchStore
+from srscene.sr.run import upscale_store
+from tests.robustness.judge import Attempt, quietly
+from tests.robustness.mutations import damage, remove
+from tests.sr.sr_data import images, store, upscale_options
+
+SHARD = 3 * 16 * 16 * 3
+"""Bytes of three pictures."""
+
+
+class Killed(PatchStore):
+    """Ends the run at its eighth patch, of nine: two shards are whole, one is begun."""
+
+    def batch(self, indices: Sequence[int]) -> Image:  # type: ignore[override]
+        if 7 in indices:
+            raise KeyboardInterrupt
+        return super().batch(indices)
+
+
+def unfinished(folder: Path, seed: int) -> Iterator[Attempt]:
+    """Shards, their digests, and of the shard that was begun the pictures and the journal."""
+    store(folder / "patches", images(9, 4, 4))
+    weights, left = folder / "weights", folder / "left"
+    weights.mkdir()
+    run = partial(_upscaled, PatchStore(folder / "patches"), folder)
+    expected = quietly(run)
+    shutil.rmtree(folder / ".scratch")
+    try:
+        quietly(partial(_upscaled, Killed(folder / "patches"), folder))
+    except KeyboardInterrupt:
+        (folder / ".scratch").rename(left)
+    files = [file.relative_to(left) for file in sorted(left.rglob("*")) if file.is_file()]
+    files = [file for file in files if file.suffix != ".lock"]
+    assert {file.suffix for file in files} == {".h5", ".journal", ".part", ""}, files
+    for number in count():
+        rng = default_rng([seed, number])
+        file = files[int(rng.integers(len(files)))]
+        remove(folder / ".scratch")
+        shutil.copytree(left, folder / ".scratch")
+        kind = damage(folder / ".scratch" / file, (left / file).read_bytes(), rng)
+        if kind in ("a pipe", "a huge hole"):
+            continue  # which nothing makes among one's own files
+        yield Attempt(f"{kind}: {file.name}, seed {[seed, number]}", run, expected, (file.name,))
+
+
+def _upscaled(patches: PatchStore, folder: Path) -> dict[str, bytes]:
+    out, machine = folder / "out", Machine(batch_size=1, workers="auto")
+    options: Any = upscale_options("bicubic")
+    with (
+        replaced.dict(os.environ, {"DVC_ROOT": str(folder)}),
+        replaced.object(shard_writer, "SHARD_BYTES", SHARD),
+    ):
+        upscale_store("bicubic", options, machine, patches, folder / "weights", out)
+    found = {file.name: file.read_bytes() for file in out.iterdir()}
+    shutil.rmtree(out)
+    return found

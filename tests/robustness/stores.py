@@ -1,0 +1,91 @@
+"""Shards opened by PatchStore, and predictions.h5: HDF5 without checksums in it.
+
+Opening a store reads no image, so that its recorded digest is not compared; DVC's hash of the file is what
+guards the values. What does not fit together is refused when the file is opened, and not later.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from numpy.random import default_rng
+
+from srscene import predictions
+from srscene.core.store import PatchStore, shard_path
+from srscene.predictions import Predictions
+from tests.robustness.judge import SECONDS, Attempt
+from tests.robustness.mutations import UNSEEN, damage
+from tests.sr.sr_data import images, store
+
+FORK = multiprocessing.get_context("fork")
+
+
+def shards(folder: Path, seed: int) -> Iterator[Attempt]:
+    store(folder / "patches", images(5, 8, 8))
+    yield from _attempts(shard_path(folder / "patches", 0), partial(_all_of, folder / "patches"), seed)
+
+
+def predicted(folder: Path, seed: int) -> Iterator[Attempt]:
+    rng = default_rng(seed)
+    split = Predictions(
+        rng.random((5, 19), np.float32),
+        rng.integers(0, 2, (5, 19)).astype(np.uint8),
+        [f"patch_{number}" for number in range(5)],
+    )
+    file = folder / "predictions.h5"
+    predictions.write(file, {"val": split, "test": split}, {"backbone": "resnet50"})
+    yield from _attempts(file, partial(_bytes_of, file), seed)
+
+
+def _attempts(file: Path, run: Callable[[], object], seed: int) -> Iterator[Attempt]:
+    data, expected = file.read_bytes(), run()
+    apart = partial(_apart, run)
+    for number in count():
+        kind = damage(file, data, default_rng([seed, number]))
+        names = (file.name, f"{file.parent}: no shard")  # the latter where there is none
+        yield Attempt(f"{kind}, seed {[seed, number]}", apart, expected, names, kind in UNSEEN)
+
+
+def _apart(run: Callable[[], object]) -> object:
+    """Run in a process of its own, which can be ended where HDF5 loops or crashes."""
+    here, there = FORK.Pipe(duplex=False)
+    child = FORK.Process(target=_send, args=(there, run))
+    child.start()
+    there.close()
+    try:
+        if not here.poll(SECONDS / 5):
+            raise TimeoutError("no end")
+        result = here.recv()
+    finally:
+        child.kill()
+        child.join()
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _send(there: Connection, run: Callable[[], object]) -> None:
+    try:
+        there.send(run())
+    except Exception as error:
+        there.send(error)
+
+
+def _all_of(folder: Path) -> object:
+    """Return all that a store gives."""
+    found = PatchStore(folder)
+    pixels = [image.tobytes() for image in found]
+    splits = [found.split_of(index) for index in range(len(found))]
+    return found.names, found.labels.tobytes(), splits, found.attributes, pixels
+
+
+def _bytes_of(file: Path) -> object:
+    splits, attributes = predictions.read(file)
+    return attributes, [
+        (name, split.names, split.probabilities.tobytes(), split.labels.tobytes())
+        for name, split in splits.items()
+    ]

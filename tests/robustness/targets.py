@@ -1,0 +1,25 @@
+"""All that is attacked, by name."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.robustness import archives, params, scratch, stores, trees, weights
+from tests.robustness.judge import Attempt
+
+TARGETS: dict[str, Callable[[Path, int], Iterator[Attempt]]] = {
+    "checkpoint .pth": weights.zipped,
+    "checkpoint .pth, legacy": weights.legacy,
+    "checkpoint .safetensors": weights.safetensors,
+    "params.yaml, text": params.text,
+    "params.yaml, values": params.values,
+    "archive .tar.gz": archives.gzipped,
+    "archive .tar.bz2": archives.bzip2,
+    "archive .tar.zst": archives.zstd,
+    "tree, bands": trees.bands,
+    "tree, label files": trees.labels,
+    "tree, lists": trees.lists,
+    "store": stores.shards,
+    "predictions.h5": stores.predicted,
+    "scratch": scratch.unfinished,
+}
+"""Each yields attempts without end, made from a seed and kept in a folder."""
