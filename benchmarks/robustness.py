@@ -18,6 +18,7 @@ def run(count: int) -> None:
     """Make `count` attempts, spread over the targets; print what is wrong, then the table."""
     each = max(1, count // len(TARGETS))
     tallies = []
+    bar: tqdm[None]
     with tqdm(total=each * len(TARGETS), unit="attempt", smoothing=0.1) as bar:
         for target in TARGETS:
             bar.set_description(target)

@@ -13,7 +13,7 @@ from srscene.core.disk import reserve
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import whole_file
 from srscene.core.reading import reading
-from srscene.core.store import Split, open_hdf5
+from srscene.core.store import Split, open_hdf5, read_text, write_texts
 
 MARGIN = 1 << 16
 """Bytes that HDF5 itself takes, and more."""
@@ -43,8 +43,9 @@ def _bytes(predictions: Predictions) -> int:
 
 def _write(path: Path, splits: dict[Split, Predictions], attributes: dict[str, Any]) -> None:
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
-        file.attrs["classes"] = json.dumps(CLASSES)
-        file.attrs["attributes"] = json.dumps(attributes, sort_keys=True)
+        write_texts(
+            file, {"classes": json.dumps(CLASSES), "attributes": json.dumps(attributes, sort_keys=True)}
+        )
         for split, predictions in splits.items():
             group = file.create_group(split)
             names = np.array(predictions.names, dtype="S") if predictions.names else np.empty(0, "S1")
@@ -68,7 +69,7 @@ def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
             )
             for split, group in file.items()
         }
-        classes, attributes = (json.loads(file.attrs[name]) for name in ("classes", "attributes"))
+        classes, attributes = (json.loads(read_text(file, name)) for name in ("classes", "attributes"))
         for split, predictions in splits.items():
             _check(path, split, predictions)
     if tuple(classes) != CLASSES:

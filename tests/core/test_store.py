@@ -20,7 +20,7 @@ from srscene.core.console import BadInput
 from srscene.core.labels import CLASSES
 from srscene.core.scratch import kept
 from srscene.core.shard_writer import ShardWriter, patches_per_shard
-from srscene.core.store import SPLITS, Patch, PatchStore, shard_path
+from srscene.core.store import SPLITS, Patch, PatchStore, shard_path, write_texts
 
 
 def make_patch(seed: int, shape: tuple[int, int] = (6, 5), reference: bool = False) -> Patch:
@@ -209,7 +209,7 @@ def test_tables_that_do_not_fit_together_are_noticed(tmp_path, name, values, fou
 def test_another_order_of_classes_is_refused(tmp_path):
     path = shard_path(write(tmp_path, [make_patch(0)], 1), 0)
     with h5py.File(path, "r+") as file:
-        file.attrs["classes"] = json.dumps(sorted(CLASSES))
+        write_texts(file, {"classes": json.dumps(sorted(CLASSES))})
     with pytest.raises(BadInput, match="its classes are"):
         PatchStore(tmp_path)
 

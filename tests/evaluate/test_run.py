@@ -13,6 +13,7 @@ from sklearn.metrics import label_ranking_loss
 from srscene.core.console import BadInput
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import write_csv
+from srscene.core.store import write_texts
 from srscene.evaluate.metrics import METRICS, Metric, patch_mean
 from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.run import evaluate
@@ -176,7 +177,7 @@ def test_predictions_of_another_kind_are_refused(tmp_path: Path) -> None:
     found, _ = read(file)
     assert (found["test"].probabilities == split(3, 0).probabilities).all()
     with h5py.File(file, "a") as edited:
-        edited.attrs["classes"] = json.dumps(sorted(CLASSES))
+        write_texts(edited, {"classes": json.dumps(sorted(CLASSES))})
     with pytest.raises(
         BadInput, match=r"its classes are \['Agro-forestry areas'.* expected \['Urban fabric'"
     ):

@@ -57,7 +57,7 @@ def _apart(run: Callable[[], object]) -> object:
     child.start()
     there.close()
     try:
-        if not here.poll(SECONDS / 5):
+        if not here.poll(SECONDS / 2):
             raise TimeoutError("no end")
         result = here.recv()
     finally:

@@ -25,7 +25,7 @@ from srscene.core.disk import reserve, writing
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import whole_file
 from srscene.core.scratch import drop, piece
-from srscene.core.store import SPLITS, Image, Patch
+from srscene.core.store import SPLITS, Image, Patch, write_texts
 
 SHARD_BYTES = 1 << 30
 """About as large is a shard: 1,553 images of 480×480, 24,855 of 120×120."""
@@ -230,9 +230,7 @@ class ShardWriter:
                 self._copy(name, file)
             for name, values in table.items():
                 file.create_dataset(name, data=values, track_times=False)
-            file.attrs["classes"] = json.dumps(CLASSES)
-            file.attrs["attributes"] = attributes
-            file.attrs["sha256"] = digest
+            write_texts(file, {"classes": json.dumps(CLASSES), "attributes": attributes, "sha256": digest})
 
     def _copy(self, name: str, file: h5py.File) -> None:
         shape = self._shapes[name]

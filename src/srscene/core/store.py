@@ -14,7 +14,7 @@ and in its attribute `sha256` the digest of all of them. `shard_writer` writes t
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -148,11 +148,11 @@ def _read_table(path: Path, number: int) -> dict[str, Any]:
             "names": file["names"][:].astype("U").tolist(),
             "labels": file["labels"][:],
             "split": file["split"][:],
-            "attributes": json.loads(file.attrs["attributes"]),
-            "sha256": file.attrs["sha256"],
+            "attributes": json.loads(read_text(file, "attributes")),
+            "sha256": read_text(file, "sha256"),
             "arrays": {name: (file[name].id.get_offset(), file[name].shape) for name in arrays},
         }
-        classes = tuple(json.loads(file.attrs["classes"]))
+        classes = tuple(json.loads(read_text(file, "classes")))
         if problem := _inconsistent(table, path.stat().st_size):
             raise BadInput(f"{path}: damaged ({problem}); {remedy}")
     if classes != CLASSES:
@@ -165,6 +165,22 @@ def open_hdf5(path: Path) -> h5py.File:
     if found := what_it_is(path):
         raise ValueError(found)
     return h5py.File(path, "r")
+
+
+def write_texts(file: h5py.File, texts: Mapping[str, str]) -> None:
+    """Write ASCII texts as attributes of fixed length, which lie in the file as they are."""
+    for name, text in texts.items():
+        file.attrs[name] = np.bytes_(text.encode("ascii"))
+
+
+def read_text(file: h5py.File, name: str) -> str:
+    """Return an attribute that `write_texts` wrote; raises ValueError for one of variable length, at whose
+    damaged heap HDF5 would loop for ever.
+    """
+    kind = file.attrs.get_id(name).get_type()
+    if not isinstance(kind, h5py.h5t.TypeStringID) or kind.is_variable_str():
+        raise ValueError(f"attribute {name!r} is no text of fixed length")
+    return bytes(file.attrs[name]).decode("ascii")
 
 
 def _inconsistent(table: dict[str, Any], file_size: int) -> str:
