@@ -53,7 +53,8 @@ def make_tree(root: Path, count: int, place: Callable[[Path, Path], object]) -> 
     package = distribution("bigearthnet-common")
     archive = str(package.locate_file("bigearthnet_common/BigEarthNet-S2-Example.tar.bz2"))
     with tarfile.open(archive) as tar:
-        tar.extractall(root / "real", filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2 has none
+        tar.extractall(root / "real")
     real = sorted((root / "real" / "BigEarthNet-S2-Example").iterdir())
     names = [f"S2A_MSIL2A_20170613T101031_{number // 100}_{number % 100}" for number in range(count)]
     for number, name in enumerate(names):

@@ -14,16 +14,17 @@ from srscene.core.machine import cpu_threads
 from srscene.core.outputs import whole_folder, write_csv
 from srscene.core.shard_writer import SHARD_BYTES, ShardWriter, patches_per_shard
 from srscene.core.store import SPLITS, Patch, Split, shard_path
-from srscene.ingest.decode import decode
+from srscene.ingest.decode import REFERENCE_SIZE, decode
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.sources import OtherData, RawPatch, Rejected, find_archive, find_patches
 from srscene.ingest.splits import Splits, read_splits
+from srscene.ingest.tiff import SIZE
 from srscene.raw.layout import BANDS, LISTS, METADATA, REFERENCE_FOLDER
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-IMAGE_BYTES, REFERENCE_BYTES = 120 * 120 * 3, 480 * 480 * 3
+IMAGE_BYTES, REFERENCE_BYTES = 3 * SIZE**2, 3 * REFERENCE_SIZE**2
 """Of a patch in the store."""
 CHUNK = 32
 """Patches a thread takes at a time: handing over one by one would cost as much as decoding."""
