@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from srscene.evaluate import bootstrap, metrics
+from srscene.evaluate.clusters import products
 from srscene.evaluate.metrics import METRICS
 from tests.evaluate import scikit_learn
 
@@ -32,8 +33,8 @@ def test_a_resample_equals_the_metrics_of_its_patches() -> None:
 
 def test_intervals_hold_the_value_and_shrink_with_patches() -> None:
     few, many = case(60), case(6000)
-    narrow = bootstrap.intervals(*many, resamples=200, seed=0)
-    wide = bootstrap.intervals(*few, resamples=200, seed=0)
+    narrow = bootstrap.intervals(*many, np.arange(6000), 200, seed=0)
+    wide = bootstrap.intervals(*few, np.arange(60), 200, seed=0)
     assert narrow.keys() == metrics.measure(*many).keys()
     for name, value in metrics.measure(*many).items():
         low, high = narrow[name]
@@ -45,15 +46,48 @@ def test_standard_error_of_a_mean() -> None:
     """The interval of a mean over patches is ± 1.96 standard errors, up to the resampling's own noise."""
     labels, predicted, scores = case(400)
     f1 = metrics.f1(labels, predicted, scores)
-    low, high = bootstrap.intervals(labels, predicted, scores, resamples=2000, seed=0)["f1"]
+    low, high = bootstrap.intervals(labels, predicted, scores, np.arange(400), 2000, seed=0)["f1"]
     half = 1.96 * f1.std() / np.sqrt(len(f1))
     assert (low, high) == pytest.approx((f1.mean() - half, f1.mean() + half), abs=0.1 * half)
 
 
+def test_patches_of_a_product_are_drawn_together() -> None:
+    """Copies of patches add no knowledge: drawn as clusters, the intervals stay those of the originals."""
+    labels, predicted, scores = case(100)
+    once = bootstrap.intervals(labels, predicted, scores, np.arange(100), 400, seed=0)
+    four_times = [np.repeat(values, 4, axis=0) for values in (labels, predicted, scores)]
+    together = bootstrap.intervals(*four_times, np.repeat(np.arange(100), 4), 400, seed=0)
+    apart = bootstrap.intervals(*four_times, np.arange(400), 400, seed=0)
+    for name, (low, high) in once.items():
+        assert together[name] == pytest.approx((low, high), abs=1e-9), name
+        assert apart[name][1] - apart[name][0] < 0.75 * (high - low), name
+
+
+def test_one_product_gives_no_interval() -> None:
+    assert bootstrap.intervals(*case(30), np.zeros(30, np.intp), 100, seed=0) == {}
+
+
+def test_products_are_read_from_names() -> None:
+    names = [
+        "S2A_MSIL2A_20170613T101031_34_66",
+        "S2A_MSIL2A_20170613T101031_0_45",
+        "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_34_66",
+        "S2B_MSIL2A_20170613T101031_N9999_R022_T33UUQ_1_2",
+        "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_1_2",
+        "field-7",
+        "field-8",
+    ]
+    found = products(names)
+    assert [found[0] == number for number in found] == [True, True, False, False, False, False, False]
+    assert found[2] == found[4] != found[3]
+    assert found[5] != found[6]
+    assert sorted(set(found)) == list(range(5))
+
+
 def test_same_seed_same_intervals() -> None:
-    first = bootstrap.intervals(*case(50), resamples=120, seed=3)
-    assert first == bootstrap.intervals(*case(50), resamples=120, seed=3)
-    assert first != bootstrap.intervals(*case(50), resamples=120, seed=4)
+    first = bootstrap.intervals(*case(50), np.arange(50), 120, seed=3)
+    assert first == bootstrap.intervals(*case(50), np.arange(50), 120, seed=3)
+    assert first != bootstrap.intervals(*case(50), np.arange(50), 120, seed=4)
 
 
 def test_a_class_lost_in_a_resample_is_not_counted_as_zero() -> None:
@@ -71,7 +105,7 @@ def test_a_class_lost_in_a_resample_is_not_counted_as_zero() -> None:
 
 def test_undefined_metrics_have_no_interval() -> None:
     labels, predicted, scores = case(30)
-    found = bootstrap.intervals(np.zeros_like(labels), predicted, scores, resamples=100, seed=0)
+    found = bootstrap.intervals(np.zeros_like(labels), predicted, scores, np.arange(30), 100, seed=0)
     assert "macro_ap" not in found
     assert "micro_ap" not in found
     assert found["f1"] == (0, 0)

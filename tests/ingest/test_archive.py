@@ -91,6 +91,7 @@ def test_one_cut_behind_the_tar_is_noticed(plain, tmp_path, suffix):
         *_, last, patch = found_in(tmp_path / f"a{suffix}", packed[:-missing])
         assert isinstance(last, Rejected)
         assert "cut short or damaged" in last.reason
+        assert "nothing vouches for the patches before; download it again" in last.reason
         assert patch.name == NAME
 
 

@@ -3,6 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from srscene.core.console import BadInput
 from srscene.sr.common import checkpoints
 from srscene.sr.common.names import options_of, upscalers
 from srscene.sr.common.network_upscaler import NetworkUpscaler
-from srscene.sr.common.upscaler import Upscale, find
+from srscene.sr.common.upscaler import Upscale, find, load_from_card
 from srscene.sr.spandrel.weights import prepare as prepare_spandrel
 from tests.sr.sr_data import checkpoint, images, store, upscale_options, weights_options
 
@@ -73,6 +74,25 @@ def test_colours_stay(loaded: tuple[int, Upscale], request: pytest.FixtureReques
         assert torch.equal(output, plain[:, :1, :1].expand(1, 24 * scale, 24 * scale, 3))
     else:
         assert not torch.equal(output, upscale(plain.flip(-1), ["a"]))
+
+
+def test_the_truth_is_the_reference(tmp_path: Path) -> None:
+    patches = store(tmp_path / "patches", images(3, 8, 8), references=images(3, 32, 32, seed=1))
+    upscaler = find("truth")
+    upscale = upscaler.load(upscale_options("truth"), tmp_path, CPU, "fp32")
+    shown = upscale(torch.from_numpy(upscaler.images(patches, [2, 0])), ["c", "a"])
+    assert (shown.numpy() == np.stack([patches.reference(2), patches.reference(0)])).all()
+
+
+def test_the_truth_must_be_known(tmp_path: Path) -> None:
+    patches = store(tmp_path / "patches", images(3, 8, 8))
+    with pytest.raises(
+        BadInput, match=r"patches: holds no true images at 2\.5 m, .* only dataset: synthetic"
+    ):
+        find("truth").images(patches, [0])
+    card = {"sr": "truth", "options": {}, "precision": "fp32", "weights": None}
+    with pytest.raises(BadInput, match="sr: truth shows what a store holds; it can't upscale anything else"):
+        load_from_card(card, tmp_path, CPU)
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(2, 4))

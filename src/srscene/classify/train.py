@@ -35,13 +35,13 @@ from srscene.classify.recipe import (
 from srscene.core.console import BadInput, progress, say
 from srscene.core.device import Precision, describe, pick_device, pick_precision
 from srscene.core.disk import need
+from srscene.core.finite import FirstStep, first_of
 from srscene.core.labels import CLASSES
 from srscene.core.machine import Machine
 from srscene.core.outputs import whole_folder
 from srscene.core.scratch import claimed, code, fingerprint, work_folder
 from srscene.core.store import PatchStore
 
-NEVER = 1 << 62
 LOOK_EVERY = 50
 """Steps between two looks at whether a loss was not finite: each waits for the device."""
 
@@ -171,8 +171,8 @@ class Training:
         self.model = to_device(model, accelerator.device)
         self.parallel, self.optimizer = accelerator.prepare(self.model, make_optimizer(self.model, options))
         self.history = History()
-        self.diverged = torch.full((), NEVER, device=accelerator.device)
-        """The first step whose loss, or weights after it, were not finite."""
+        self.diverged = FirstStep(accelerator.device)
+        """Of the loss, or the weights after it."""
 
     def run(self, work: Path) -> History:
         """Train from the last checkpoint in `work`, if there is one, to the last epoch."""
@@ -203,8 +203,7 @@ class Training:
             if step % LOOK_EVERY == 0:
                 self._look()
             bar.update()
-        sound = torch.stack([value.isfinite().all() for value in self.model.state_dict().values()]).all()
-        self.diverged = torch.where(sound, self.diverged, self.diverged.clamp(max=step))
+        self.diverged.note(step, self.model.state_dict().values())
         self._look()
         return float(reduce(total, "sum")) / len(self.train)
 
@@ -217,7 +216,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, self.options, self.steps)
         mean = loss(self.parallel(normalise(images, self.card)), labels)
-        self.diverged = torch.where(mean.isfinite(), self.diverged, self.diverged.clamp(max=step))
+        self.diverged.note(step, [mean])
         self.accelerator.backward(mean)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -225,8 +224,8 @@ class Training:
 
     def _look(self) -> None:
         """Raise BadInput in all processes where a loss or the weights were not finite in one."""
-        first = int(self.accelerator.gather(self.diverged).min())
-        if first < NEVER:
+        first = first_of(self.accelerator.gather(self.diverged.number))
+        if first is not None:
             raise BadInput(
                 f"{self.card.backbone}: not finite from step {first + 1:,} on (epoch "
                 f"{first // self.steps + 1}, {self.card.precision}); lower classifier.learning_rate, or set "

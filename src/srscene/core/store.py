@@ -101,6 +101,10 @@ class PatchStore:
             images[row] = self._view(int(index), "images")
         return images
 
+    def references(self, indices: Sequence[int] | NDArray[np.intp]) -> Image:
+        """Return the true high-resolution images of these patches, (N, H', W', 3) uint8."""
+        return np.stack([self._view(int(index), "reference") for index in indices])
+
     def reference(self, index: int) -> Image:
         """Return the true high-resolution image of patch `index`, (H', W', 3) uint8."""
         return np.array(self._view(index, "reference"))

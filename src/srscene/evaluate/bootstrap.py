@@ -1,12 +1,14 @@
-"""95 % intervals by resampling test patches (Efron's percentile bootstrap).
+"""95 % intervals by resampling test patches (Efron's percentile bootstrap), all those of a product together.
 
 A resample is a vector of counts: how often each patch was drawn. What a metric is worth on it, METRICS knows.
-Intervals tell about the choice of test patches only, not about another training run.
+Neighbours are alike, and drawing them one by one would make intervals too narrow: all patches of a product
+are drawn together. Intervals tell about the choice of test patches only, not about another training run.
 """
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from srscene.core.console import progress
 from srscene.evaluate.metrics import METRICS, Binary, Floats, Metric, Scores
@@ -20,13 +22,19 @@ def intervals(
     labels: Binary,
     predicted: Binary,
     scores: Scores,
-    resamples: int,
+    clusters: NDArray[np.intp],
+    count: int,
     seed: int,
     table: Sequence[Metric] = METRICS,
 ) -> Intervals:
-    """Return (low, high) by metric name; metrics that are undefined on the test set are missing."""
+    """Return (low, high) by metric name, from `count` resamples of `clusters` (N,), each patch's product.
+
+    Metrics that are undefined on the test set are missing; all are where there is but one product.
+    """
+    if len(np.unique(clusters)) < 2:
+        return {}
     metrics = [metric.of(labels, predicted, scores) for metric in table]
-    batches = _counts(len(labels), resamples, seed)
+    batches = resamples(clusters, count, seed)
     drawn = np.concatenate([np.stack([metric(counts) for metric in metrics]) for counts in batches], 1)
     found: Intervals = {}
     for metric, values in zip(table, drawn, strict=True):
@@ -37,9 +45,14 @@ def intervals(
     return found
 
 
-def _counts(patches: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """Yield (≤ BATCH, patches): how often each patch was drawn in each resample."""
+def resamples(clusters: NDArray[np.intp], count: int, seed: int) -> Iterator[Floats]:
+    """Yield (≤ BATCH, N): how often each patch was drawn in each resample, all patches of a cluster alike.
+
+    `clusters` (N,) numbers each patch's cluster from 0.
+    """
     random = np.random.default_rng(seed)
-    for start in progress(range(0, resamples, BATCH), "bootstrap", f"×{BATCH} resamples"):
-        draws = [random.integers(patches, size=patches) for _ in range(min(BATCH, resamples - start))]
-        yield np.stack([np.bincount(draw, minlength=patches) for draw in draws]).astype(np.float64)
+    total = int(clusters.max()) + 1
+    for start in progress(range(0, count, BATCH), "bootstrap", f"×{BATCH} resamples"):
+        draws = [random.integers(total, size=total) for _ in range(min(BATCH, count - start))]
+        drawn = np.stack([np.bincount(draw, minlength=total) for draw in draws])
+        yield drawn[:, clusters].astype(np.float64)

@@ -13,12 +13,16 @@ from srscene.core.console import BadInput, say
 from srscene.core.outputs import write_csv, write_json
 from srscene.evaluate import training_curve
 from srscene.evaluate.bootstrap import LEVEL, Intervals, intervals
+from srscene.evaluate.clusters import products
 from srscene.evaluate.curve import Curve, curve
 from srscene.evaluate.metrics import METRICS, Binary, Metric, Metrics, Scores, by_class, measure
 from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.plots import draw_classes, draw_precision_recall
 from srscene.evaluate.predictors import Constant, best_constant, best_threshold
 from srscene.predictions import Predictions
+
+FEW = 20
+"""Products, below which a percentile interval is clearly narrower than 95 % (docs/statistics.md)."""
 
 
 def evaluate(
@@ -47,19 +51,21 @@ def evaluate(
     labels, scores = test.labels, test.probabilities
     threshold = _threshold(options, val)
     constant, chosen_on = _constant(val, test)
-    _say_what_is_missing(labels)
+    clusters = products(test.names)
+    _say_what_is_missing(labels, int(clusters.max()) + 1)
 
     predicted = scores >= threshold
     model = measure(labels, predicted, scores, table)
     prior = measure(labels, *constant.predict(len(labels)), table)
-    limits = intervals(labels, predicted, scores, options.resamples, seed, table) if len(labels) > 1 else {}
+    limits = intervals(labels, predicted, scores, clusters, options.resamples, seed, table)
     classes = by_class(labels, predicted, scores)
 
     variant = f"{attributes.get('backbone')}, sr: {attributes.get('sr')}"
     what = f"{variant}, {len(labels):,} test patch{'' if len(labels) == 1 else 'es'}"
+    tested = {"n": len(labels), "products": int(clusters.max()) + 1}
     chosen = {"labels": int(constant.labels.sum()), "chosen_on": chosen_on}
-    _write(metrics_out / "test.json", {**model, "n": len(labels), "threshold": threshold})
-    _write(metrics_out / "constant.json", {**prior, "n": len(labels), **chosen})
+    _write(metrics_out / "test.json", {**model, **tested, "threshold": threshold})
+    _write(metrics_out / "constant.json", {**prior, **tested, **chosen})
     _write(metrics_out / "classes.json", {name: values["f2"] for name, values in classes.items()})
     _write(metrics_out / "intervals.json", _records(model, limits, prior))
     _plot_classes(labels, classes, constant, what, plots_out)
@@ -90,9 +96,13 @@ def _constant(val: Predictions, test: Predictions) -> tuple[Constant, str]:
     return best_constant(test.labels), "test"
 
 
-def _say_what_is_missing(labels: Binary) -> None:
+def _say_what_is_missing(labels: Binary, clusters: int) -> None:
     if len(labels) == 1:
         say("one test patch: no intervals, and single-image metrics (AP of its own labels is 1)")
+    elif clusters == 1:
+        say("all test patches come from one Sentinel-2 product: no intervals, since none tells about another")
+    elif clusters < FEW:
+        say(f"test patches from {clusters} Sentinel-2 products: so few make intervals too narrow")
     if absent := int((~labels.any(0)).sum()):
         say(
             f"{absent} of {labels.shape[1]} classes have no test patch: "

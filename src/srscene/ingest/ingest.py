@@ -103,7 +103,9 @@ def _read(
         return decode(raw, splits.listed[raw.name], reflectance_max, reference)
 
     patches = find_patches(root, splits.listed)
-    if not find_archive(root):
+    if find_archive(root):
+        _say_room(splits, reference is not None, out)
+    else:
         patches = _with_room(patches, splits, reference is not None, out)
     found = _take(patches, splits, intake)
     results = _in_order(pool, decode_one, found, ahead)
@@ -121,9 +123,21 @@ def _with_room(
     """Return a tree's patches; raises BadInput where the disk has no room for the listed ones."""
     found = list(patches)
     names = {patch.name for patch in found if not isinstance(patch, OtherData)} & splits.listed.keys()
-    count = len(names) * (IMAGE_BYTES + references * REFERENCE_BYTES)
-    need(out, count + min(count, SHARD_BYTES), f"the store of {len(names):,} patches")
+    _need_room(len(names), references, out)
     return iter(found)
+
+
+def _say_room(splits: Splits, references: bool, out: Path) -> None:
+    """Say where an archive's patches would not fit if all listed ones are in it: only its end will tell."""
+    try:
+        _need_room(len(splits.listed), references, out)
+    except BadInput as error:
+        say(f"ingest: {error}; going on, since the archive may hold fewer")
+
+
+def _need_room(patches: int, references: bool, out: Path) -> None:
+    count = patches * (IMAGE_BYTES + references * REFERENCE_BYTES)
+    need(out, count + min(count, SHARD_BYTES), f"the store of {patches:,} patches")
 
 
 def _take(

@@ -8,7 +8,7 @@ import os
 import re
 import tarfile
 from collections.abc import Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -207,12 +207,16 @@ def read_archive(path: Path, listed: Collection[str]) -> Iterator[ArchivedPatch 
 
 
 def _broken(stream: Unpacked, error: Exception) -> Rejected:
-    """Return what is wrong with an archive, once the checksums vouch for what came before."""
-    if not isinstance(error, EOFError):
-        with suppress(EOFError):
+    """Return what is wrong with an archive, and whether checksums vouch for what came before."""
+    name, unchecked = stream.path.name, isinstance(error, EOFError)
+    if not unchecked:
+        try:
             stream.drain()
-    name = stream.path.name
+        except EOFError:
+            unchecked = True
     reason = f"cut short or damaged ({brief(error) or type(error).__name__}), expected a whole archive"
+    if unchecked:
+        reason += ", and nothing vouches for the patches before"
     return Rejected(name, f"{name}: {reason}; download it again")
 
 

@@ -5,7 +5,7 @@ ranges of patches, batches do not cross them, and every batch is full, since ker
 another batch size: a patch's bytes do not depend on shards, or on where a run was interrupted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from srscene.core.scratch import claimed, code, fingerprint, kept, publish
 from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Image, Patch, PatchStore, shard_path
 from srscene.sr.common.checkpoints import weights_file, weights_sha256
-from srscene.sr.common.upscaler import Upscale, find
+from srscene.sr.common.upscaler import Upscale, Upscaler, find
 
 
 def upscale_store(
@@ -51,22 +51,22 @@ def upscale_store(
             f"{len(patches)} patches"
         )
         upscale = upscaler.load(options, weights_folder, device, precision)
-        work = partial(_upscale, upscale, patches, device, attributes, folder)
+        batch = partial(_batch, upscaler, upscale, patches, device)
+        work = partial(_upscale, batch, patches, attributes, folder)
         halving("upscale", work, batch_size)
         publish(sorted(folder.glob("shard-*.h5")), out)
 
 
 def _upscale(
-    upscale: Upscale,
+    batch: Callable[[Sequence[int], int], Image],
     patches: PatchStore,
-    device: torch.device,
     attributes: dict[str, Any],
     folder: Path,
     batch_size: int,
 ) -> None:
     """Write the shards that `folder` lacks, going on behind what it holds of one."""
     count = len(patches)
-    first = _batch(upscale, patches, range(min(batch_size, count)), batch_size, device)  # tells the scale
+    first = batch(range(min(batch_size, count)), batch_size)  # tells the scale
     attributes = attributes | {"scale": first.shape[1] // patches.image_shape[0]}
     shard_size = shard_writer.patches_per_shard(first.shape[1:])
     shards = {
@@ -88,17 +88,22 @@ def _upscale(
                     indices = range(start, min(start + batch_size, shard.stop))
                     pictures = first[: len(indices)]
                     if start:
-                        pictures = _batch(upscale, patches, indices, batch_size, device)
+                        pictures = batch(indices, batch_size)
                     writer.extend([_patch(patches, *pair) for pair in zip(indices, pictures, strict=True)])
                     bar.update(len(indices))
 
 
 def _batch(
-    upscale: Upscale, patches: PatchStore, indices: Sequence[int], size: int, device: torch.device
+    upscaler: Upscaler[Any],
+    upscale: Upscale,
+    patches: PatchStore,
+    device: torch.device,
+    indices: Sequence[int],
+    size: int,
 ) -> Image:
     """Return the pictures (n, H, W, 3) of n patches; copies of the last one fill the batch up to `size`."""
     full = [*indices, *[indices[-1]] * (size - len(indices))]
-    images = torch.from_numpy(patches.batch(full)).to(device)
+    images = torch.from_numpy(upscaler.images(patches, full)).to(device)
     pictures: Image = upscale(images, [patches.names[index] for index in full])[: len(indices)].cpu().numpy()
     return pictures
 

@@ -21,6 +21,7 @@ import torch
 from srscene.core.console import BadInput
 from srscene.core.device import Precision
 from srscene.core.params import near
+from srscene.core.store import Image, PatchStore
 from srscene.sr.common.checkpoints import weights_file, weights_sha256
 from srscene.sr.common.names import options_of, upscalers
 
@@ -44,10 +45,16 @@ class Upscaler(ABC, Generic[Options]):
     gpu_batch: int = 16
     """Patches at once to begin with, which `machine.batch_size: auto` means on a GPU."""
     cpu_batch: int = 1
+    of_any_image: bool = True
+    """Whether it can upscale what is in no store, such as a scene."""
 
     def precision(self, options: Options, device: torch.device) -> Precision:
         """Return the number format that `load` is to use."""
         return "fp32"
+
+    def images(self, patches: PatchStore, indices: Sequence[int]) -> Image:
+        """Return what it upscales of these patches, (N, H, W, 3) uint8 RGB."""
+        return patches.batch(indices)
 
     @abstractmethod
     def load(self, options: Options, folder: Path, device: torch.device, precision: Precision) -> Upscale:
@@ -77,5 +84,9 @@ def load_from_card(attributes: Mapping[str, Any], folder: Path, device: torch.de
         )
     name = attributes["sr"]
     upscaler = find(name)
+    if not upscaler.of_any_image:
+        raise BadInput(
+            f"sr: {name} shows what a store holds; it can't upscale anything else, so choose another"
+        )
     options = options_of(name)[1].model_validate(attributes["options"])
     return upscaler.load(options, folder, device, attributes["precision"])

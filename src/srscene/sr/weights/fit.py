@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from srscene.core.console import BadInput, progress, say
 from srscene.core.device import DTYPES, Precision, describe, pick_device, pick_precision
+from srscene.core.finite import FirstStep, first_of
 from srscene.core.scratch import claimed, code, fingerprint, kept, piece
 from srscene.core.store import Image, PatchStore
 from srscene.sr.common.checkpoints import State
@@ -32,7 +33,6 @@ MTF_AT_NYQUIST = 0.25
 """Contrast that the sensor leaves at its Nyquist frequency; Sentinel-2's 10 m bands: 0.15 to 0.30."""
 CHECKPOINT_EVERY = 50
 """Steps."""
-NEVER = 1 << 62
 VALIDATE_ON = 8
 """Patches of the val split whose PSNR goes into the card."""
 
@@ -93,7 +93,7 @@ def _train(
     train, device = patches.indices("train"), next(network.parameters()).device
     optimizer = torch.optim.Adam(network.parameters(), options.learning_rate, betas=(0.9, 0.99))
     done = _resume(checkpoint, network, optimizer)
-    diverged = torch.full((), NEVER, device=device)
+    diverged = FirstStep(device)
     with progress(range(done, options.steps), "fit", "step", options.steps, done) as steps:
         for step in steps:
             for group in optimizer.param_groups:
@@ -102,7 +102,7 @@ def _train(
             with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
                 output = network(low)
             loss = F.l1_loss(output.float(), high)
-            diverged = torch.where(loss.isfinite(), diverged, diverged.clamp(max=step))
+            diverged.note(step, [loss])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -110,14 +110,14 @@ def _train(
                 _check_finite(diverged)
                 steps.set_postfix(PSNR=f"{_psnr(output.detach().float(), high):.2f} dB", refresh=False)
             if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == options.steps:
-                sound = [value.isfinite().all() for value in network.parameters()]
-                _check_finite(torch.where(torch.stack(sound).all(), diverged, diverged.clamp(max=step)))
+                diverged.note(step, network.parameters())
+                _check_finite(diverged)
                 _save(checkpoint, step + 1, network, optimizer)
 
 
-def _check_finite(diverged: torch.Tensor) -> None:
+def _check_finite(diverged: FirstStep) -> None:
     """Raise BadInput where there was a step whose loss or weights were not finite; waits for the device."""
-    if (step := int(diverged)) < NEVER:
+    if (step := first_of(diverged.number)) is not None:
         raise BadInput(
             f"fit: not finite from step {step + 1:,} on; lower fit.learning_rate, or set fit.precision: fp32"
         )

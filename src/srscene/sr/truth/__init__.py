@@ -1,0 +1,1 @@
+"""The ceiling: the true 2.5 m image."""

@@ -1,0 +1,11 @@
+"""The sections `upscalers.truth.weights` and `.upscale` of params.yaml, both empty."""
+
+from srscene.core.params import Section
+
+
+class WeightsOptions(Section):
+    pass
+
+
+class UpscaleOptions(Section):
+    pass
