@@ -29,7 +29,11 @@ DATASETS = {"synthetic": SyntheticOptions, "examples": IngestOptions, "bigearthn
 
 def check(file: Path = FILE) -> dict[str, Any]:
     """Return all of params.yaml, every section of which is sound; raises BadInput with all that is wrong."""
-    values = load(file)
+    return checked(load(file), file)
+
+
+def checked(values: dict[str, Any], file: Path = FILE) -> dict[str, Any]:
+    """Return `values`, those of `file`, as they are; raises BadInput with all that is wrong in them."""
     problems = []
     sound: dict[str, Any] = {}
     for path, kind in models().items():

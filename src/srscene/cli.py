@@ -1,6 +1,7 @@
 """srscene: what DVC does not do."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,6 +39,35 @@ def scratch(
         leftovers.remove_work(found if remove_all else leftovers.with_keys(found, remove or []))
     else:
         leftovers.show(found)
+
+
+@app.command()
+def sweep(
+    sr: Annotated[str | None, typer.Option(help="Upscalers, e.g. none,bicubic,srresnet,truth.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Backbones, e.g. resnet50,inception_v4.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Seeds, e.g. 0,1,2.")] = None,
+    grid: Annotated[Path | None, typer.Option(help="A YAML file with sr, backbone, seed, set.")] = None,
+    set_param: Annotated[
+        list[str] | None, typer.Option("--set-param", "-S", metavar="KEY=VALUE", help="For all cells.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells at a time.")] = 1,
+    queue: Annotated[bool, typer.Option("--queue", help="Only queue; `dvc queue start` runs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what there is and what is missing.")
+    ] = False,
+) -> None:
+    """Run what is missing of a grid, upscalers × backbones × seeds, an experiment each."""
+    from srscene.compare import grid as grids
+    from srscene.compare import sweep as sweeps
+
+    surroundings()
+    cells = grids.wanted(grids.from_options(grid, sr, backbone, seed), set_param or [])
+    state = sweeps.plan(cells)
+    sweeps.show(state, jobs)
+    if queue:
+        sweeps.enqueue(state)
+    elif not dry_run and (state.missing or state.failed) and not sweeps.run(state, jobs):
+        raise BadInput("sweep: some cells failed; mend what is said above, the same call runs them again")
 
 
 def run() -> None:

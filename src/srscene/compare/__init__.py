@@ -1,0 +1,1 @@
+"""Across experiments: sweep, tables, significance, figures, the page."""

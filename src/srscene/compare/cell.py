@@ -1,0 +1,68 @@
+"""One experiment's results, and how they are kept as JSON."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from srscene.core.outputs import write_json
+from srscene.core.reading import read_bytes, reading
+
+SR = ("none", "bicubic", "srresnet", "hat", "seesr", "realesrgan", "spandrel", "truth")
+"""The paper's order, the control before and the ceiling behind."""
+BACKBONES = ("resnet50", "resnet101", "resnet152", "inception_v4")
+LARGEST = 1_000_000
+"""Bytes of a cell's file."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What an upscaler, a backbone and a seed gave."""
+
+    name: str
+    sr: str
+    backbone: str
+    seed: int
+    metrics: dict[str, float | None]
+    """metrics/test.json: by the names of METRICS, and n, products, threshold."""
+    classes: dict[str, float]
+    """metrics/classes.json: F2 by short label."""
+    fidelity: dict[str, Any] = field(default_factory=dict)
+    """metrics/upscaling.json."""
+    coverage: dict[str, Any] = field(default_factory=dict)
+    """metrics/explain.json."""
+    provenance: dict[str, str] = field(default_factory=dict)
+    """Experiment, commit, hashes of params and outputs, device."""
+    predictions: Path | None = None
+    """data/predictions.h5 where DVC keeps it; not in the file."""
+    outs: dict[str, Path] = field(default_factory=dict)
+    """Path in the pipeline -> where DVC's cache keeps it, or a folder's list of files; not in the file."""
+
+
+def order(cells: Iterable[Cell]) -> list[Cell]:
+    """Return cells by upscaler and backbone, in the paper's order, others behind by name; then by seed."""
+    return sorted(cells, key=lambda cell: (*rank(cell.sr, SR), *rank(cell.backbone, BACKBONES), cell.seed))
+
+
+def rank(name: str, known: Sequence[str]) -> tuple[int, str]:
+    """Return what sorts `name` to its place in `known`, else behind it, by name."""
+    return (known.index(name), "") if name in known else (len(known), name)
+
+
+def write(cells: Iterable[Cell], folder: Path) -> None:
+    """Write `<name>.json` for each cell."""
+    for cell in cells:
+        values = asdict(cell)
+        del values["predictions"], values["outs"]
+        write_json(folder / f"{cell.name}.json", values)
+
+
+def read(folder: Path) -> list[Cell]:
+    """Return the cells that `write` left in `folder`, in order; raises BadInput for a damaged file."""
+    cells = []
+    for file in sorted(folder.glob("*.json")):
+        with reading(file, "an experiment's results", "write it again with `srscene compare -o`"):
+            cells.append(TypeAdapter(Cell).validate_json(read_bytes(file, LARGEST)))
+    return order(cells)
