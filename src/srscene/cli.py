@@ -70,6 +70,44 @@ def sweep(
         raise BadInput("sweep: some cells failed; mend what is said above, the same call runs them again")
 
 
+Results = Annotated[Path | None, typer.Option("--from", help="A folder of results instead of experiments.")]
+Experiments = Annotated[
+    list[str] | None, typer.Option("--experiment", "-e", metavar="NAME", help="Only these; repeatable.")
+]
+Margin = Annotated[float, typer.Option(min=0, max=1, help="Differences within it are as good as none.")]
+Resamples = Annotated[int, typer.Option(min=100, max=10**6, help="Of the test patches.")]
+
+
+@app.command()
+def compare(
+    variants: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[A B]", help="Two variants, e.g. hat-resnet152 bicubic-resnet152."),
+    ] = None,
+    control: Annotated[
+        str | None, typer.Option("--contrast", help="Every upscaler against this one.")
+    ] = None,
+    results: Results = None,
+    experiment: Experiments = None,
+    backbone: Annotated[str | None, typer.Option(help="Of Table 2.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder for tables and results.")] = None,
+    margin: Margin = 0.02,
+    resamples: Resamples = 1000,
+) -> None:
+    """The paper's tables of the experiments of all commits; what differs, by how much, and how surely."""
+    from srscene.compare import run as comparing
+
+    cells = comparing.cells_of(results, experiment or [])
+    if variants:
+        if len(variants) != 2:
+            raise BadInput(f"compare: {len(variants)} variants, expected two, or none for the tables")
+        comparing.tell_pair(cells, variants[0], variants[1], margin, resamples)
+        return
+    comparing.tell(cells, backbone, out)
+    if control:
+        comparing.tell_contrasts(cells, control, margin, resamples, out)
+
+
 def run() -> None:
     """Run the command line; bad input ends it with one line."""
     try:

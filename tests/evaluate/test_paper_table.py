@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from srscene.evaluate.metrics import METRICS, f1, jaccard, precision, recall
 
 TABLE = np.genfromtxt(
-    Path(__file__).parents[1] / "data/paper_table1.csv",
+    Path(__file__).parents[2] / "src/srscene/compare/paper/table1.csv",
     delimiter=",",
     names=True,
     dtype=None,

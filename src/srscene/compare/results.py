@@ -72,9 +72,12 @@ def _result(experiment: Experiment, content: dict[str, bytes], cache: Path) -> R
     if not kept[PREDICTIONS].is_file():
         raise BadInput("its predictions are not in DVC's cache: run `dvc exp pull` or `dvc pull`")
     sr, backbone, seed = params["sr"], params["backbone"], params["seed"]
-    words = {"experiment": experiment.name, "commit": experiment.commit, "params": fingerprint(params)} | {
-        path: outs[path].removesuffix(".dir") for path in OUTS
-    }
+    words = {
+        "experiment": experiment.name,
+        "commit": experiment.commit,
+        "dataset": params["dataset"],
+        "params": fingerprint(params),
+    } | {path: outs[path].removesuffix(".dir") for path in OUTS}
     cell = Cell(
         name=cell_name(sr, backbone, seed),
         sr=sr,
@@ -124,7 +127,12 @@ def identity(params: dict[str, Any]) -> str:
     """Return what two experiments share if they are the same cell, whatever the commit."""
     own = {key: params[key] for key in ("sr", "backbone", "seed")}
     own["upscaler"] = params["upscalers"][params["sr"]]
-    return json.dumps([setting(params), own], sort_keys=True)
+    return canonical([setting(params), own])
+
+
+def canonical(value: Any) -> str:
+    """Return JSON that is the same for equal values."""
+    return json.dumps(value, sort_keys=True)
 
 
 def fingerprint(params: dict[str, Any]) -> str:
