@@ -1,6 +1,7 @@
 """Us and the others, side by side in one run: python -m benchmarks [TOPIC …] [--quick]
 
-And what becomes of damaged inputs: python -m benchmarks robustness [--n 10000]
+What becomes of damaged inputs: python -m benchmarks robustness [--n 10000]
+And of stages killed at random moments: python -m benchmarks kills [--n 100]
 """
 
 from importlib import import_module
@@ -11,16 +12,18 @@ import typer
 from benchmarks.common import Row, show
 
 TOPICS = ("ingest", "upscaling", "reading", "training", "seesr")
+ATTACKS = {"robustness": 10_000, "kills": 100}
+"""What is no comparison and runs by itself; so many attempts."""
 
 
 def main(
     topics: Annotated[list[str] | None, typer.Argument(help=f"any of: {', '.join(TOPICS)}")] = None,
     quick: Annotated[bool, typer.Option(help="fewer rounds and smaller inputs")] = False,
-    n: Annotated[int, typer.Option(help="damaged inputs, of `robustness`, which runs by itself")] = 10_000,
+    n: Annotated[int | None, typer.Option(help="of `robustness`: damaged inputs; of `kills`: kills")] = None,
 ) -> None:
     """Measure the topics (all by default) on the device at hand and print one Markdown table."""
-    if topics == ["robustness"]:
-        import_module("benchmarks.robustness").run(n)
+    if topics and topics[0] in ATTACKS and len(topics) == 1:
+        import_module(f"benchmarks.{topics[0]}").run(ATTACKS[topics[0]] if n is None else n)
         return
     unknown = set(topics or ()) - set(TOPICS)
     if unknown:

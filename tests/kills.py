@@ -43,7 +43,8 @@ from tests.sr.sr_data import images, store, upscale_options, weights_options
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.link", "os.chmod", "os.truncate"}
 ONE_IN = {"fit": 4, "train": 6, "evaluate": 7, "ingest": 3}
-"""Of these, which take long, so many of the changes before the last computation ends."""
+"""Of these, which take long, one in so many of the changes before the last computation ends, and all that
+give a file its name."""
 COMPUTED = {
     "fit": "os.rename checkpoint.pt.tmp checkpoint.pt",
     "train": "os.rename checkpoint.pt.tmp checkpoint.pt",
@@ -125,10 +126,7 @@ def kills(stage: str, folder: Path) -> list[dict[str, Any]]:
         status, said = run(work, place, kill_at)
         assert status == signal.SIGKILL, said
         left = sorted(str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
-        for out in {name.split("/")[0] for name in expected}:
-            for path in (place / out).glob("*"):  # as DVC does before it runs a stage again
-                if path.suffix != ".tmp":
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        remove_outputs(place, expected)
         again, said_again = run(work, place, kill_at=0)
         same = again == 0 and outputs(place) == expected
         before = said.splitlines()[-1].removeprefix("change ")
@@ -141,30 +139,49 @@ def positions(stage: str, changes: list[str]) -> list[int]:
     """Return the numbers, from 1, of the changes to kill before."""
     everyone = range(1, len(changes) + 1)
     one_in = ONE_IN.get(stage, 1)
+    naming = [number for number in everyone if changes[number - 1].startswith(("os.rename", "os.link"))]
     ended = [number for number in everyone if changes[number - 1] == COMPUTED.get(stage)]
     last = max(ended, default=len(changes) + 1)
-    return [number for number in everyone if number >= last or number % one_in == 0]
+    return [number for number in everyone if number >= last or number in naming or number % one_in == 0]
 
 
 def run(work: Run, place: Path, kill_at: int) -> tuple[int, str]:
     """Work in a fork, killed right before its change number `kill_at`; return wait status and output."""
+    return ended(start(work, place, kill_at), place)
+
+
+def start(work: Run, place: Path, kill_at: int = 0) -> int:
+    """Begin to work in a fork; return its process number."""
     place.mkdir(exist_ok=True)
-    log = place.with_suffix(".log")
     child = os.fork()
-    if not child:
-        try:
-            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-            os.environ["DVC_ROOT"] = str(place)
-            sys.addaudithook(Killer(kill_at, place))
-            work(place)
-            sys.stdout.flush()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc(file=sys.stdout)
-            sys.stdout.flush()
-            os._exit(1)
+    if child:
+        return child
+    try:
+        os.dup2(os.open(place.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.environ["DVC_ROOT"] = str(place)
+        sys.addaudithook(Killer(kill_at, place))
+        work(place)
+        sys.stdout.flush()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
+        os._exit(1)
+
+
+def ended(child: int, place: Path) -> tuple[int, str]:
+    """Wait for the end of what works in `place`; return wait status and output."""
     _, status = os.waitpid(child, 0)
-    return status, log.read_text()
+    log = place.with_suffix(".log")
+    return status, log.read_text() if log.exists() else ""
+
+
+def remove_outputs(place: Path, expected: dict[str, bytes]) -> None:
+    """Remove the outputs, as DVC does before it runs a stage again; it knows no temporary file."""
+    for out in {name.split("/")[0] for name in expected}:
+        for path in (place / out).glob("*"):
+            if path.suffix != ".tmp":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 class Killer:

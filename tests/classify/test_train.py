@@ -188,11 +188,11 @@ def test_a_damaged_best_epoch_that_is_not_the_last_is_trained_again(
     for row in rows:
         history.add(row)
         checkpoint.save(tmp_path, history, model, {})
-    assert checkpoint.load(tmp_path, torch.device("cpu")) == (history, {})
+    assert checkpoint.load(tmp_path) == (history, {})
     flip(tmp_path / "epoch-0001.safetensors")
     checkpoint.verify(tmp_path)
     assert "epoch-0001.safetensors: not as it was written" in capsys.readouterr().out
-    assert checkpoint.load(tmp_path, torch.device("cpu")) is None
+    assert checkpoint.load(tmp_path) is None
 
 
 def test_a_training_that_diverges_is_one_line_and_keeps_the_epochs_before(make_store, tmp_path: Path) -> None:

@@ -80,12 +80,12 @@ def verify(folder: Path) -> None:
         kept(file)
 
 
-def load(folder: Path, device: torch.device) -> tuple[History, dict[str, Any]] | None:
+def load(folder: Path) -> tuple[History, dict[str, Any]] | None:
     """Return what `save` wrote last, or None where there is nothing to go on from; call `verify` first."""
     file = folder / FILE
     if not file.exists():
         return None
-    content = torch.load(file, map_location=device, weights_only=True)
+    content = torch.load(file, map_location="cpu", weights_only=True)  # load_state_dict moves it
     epochs = [Epoch(**row) for row in content.pop("epochs")]
     number = content.pop("best")
     best = next(epoch for epoch in epochs if epoch.epoch == number)

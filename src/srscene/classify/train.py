@@ -259,7 +259,7 @@ class Training:
         }
 
     def _resume(self, work: Path) -> None:
-        found = checkpoint.load(work, self.accelerator.device)
+        found = checkpoint.load(work)
         if found is None:
             return
         self.history, states = found

@@ -26,7 +26,117 @@ class Contrast:
     """Of the way from the control to the truth in macro AP, where there is a truth."""
 
     @property
-    def interval(found: Difference) -> str:
+    def title(self) -> str:
+        return f"{title(self.sr)} on {title(self.backbone)}"
+
+
+class Finding(NamedTuple):
+    """A contrast in one measure, with p values adjusted (Holm) for all that are tested with it."""
+
+    contrast: Contrast
+    difference: Difference
+    p: float | None
+    p_equivalent: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the numbers allow to say about another training and other patches."""
+        found = self.difference
+        if found.gain is None or found.low is None or found.high is None or self.p is None:
+            return "unmeasured"
+        if found.low == found.high:  # no resample differs, as in a class without any patch
+            return "unmeasured"
+        if not found.any_training:
+            return "these trainings"
+        if self.p <= 1 - LEVEL and not found.low <= 0 <= found.high:
+            return "better" if found.gain > 0 else "worse"
+        if self.p_equivalent is not None and self.p_equivalent <= 1 - LEVEL:
+            return "equivalent"
+        return "undecided"
+
+
+def adjusted(pairs: Iterable[tuple[Contrast, Difference]]) -> list[Finding]:
+    """Return these differences as one family of tests."""
+    pairs = list(pairs)
+    p = holm([difference.p for _, difference in pairs])
+    p_equivalent = holm([difference.p_equivalent for _, difference in pairs])
+    return [Finding(*pair, *values) for pair, *values in zip(pairs, p, p_equivalent, strict=True)]
+
+
+def is_primary(contrast: Contrast, difference: Difference) -> bool:
+    """Tell whether this is of the declared family: each upscaler against bicubic, in macro AP."""
+    return contrast.control == CONTROL and contrast.sr not in FRAME and difference.measure == PRIMARY
+
+
+def primary(contrasts: Iterable[Contrast]) -> list[Finding]:
+    """Return the declared family."""
+    pairs = ((contrast, found) for contrast in contrasts for found in contrast.differences)
+    return adjusted(pair for pair in pairs if is_primary(*pair))
+
+
+def answer(findings: Sequence[Finding], synthetic: bool) -> str:
+    """Return the answer that the declared family gives, in one sentence."""
+    if not findings:
+        return "Nothing can be compared yet: there is no upscaler beside bicubic enlargement."
+    groups: dict[Verdict, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda finding: -abs(finding.difference.difference or 0)):
+        groups.setdefault(finding.verdict, []).append(finding)
+    parts = [_say(verdict, groups[verdict]) for verdict in SENTENCES if verdict in groups]
+    place = "On synthetic patches, which prove nothing about real ones, and by" if synthetic else "By"
+    return f"{place} {title(PRIMARY)} against bicubic enlargement, {'; '.join(parts)}."
+
+
+SENTENCES: dict[Verdict, str] = {
+    "better": "{} did better",
+    "worse": "{} did worse",
+    "equivalent": "{} did as well, within a margin of {margin:g}",
+    "undecided": "about {} nothing can be told yet",
+    "these trainings": "{}, in these trainings alone: 3 of each are needed to tell about others",
+    "unmeasured": "{} could not be measured (undefined, or patches of one product)",
+}
+"""In the order in which they are said."""
+
+
+def _say(verdict: Verdict, findings: Sequence[Finding]) -> str:
+    named = [_named(verdict, finding) for finding in findings[:LISTED]]
+    if (more := len(findings) - LISTED) > 0:
+        named.append(f"{more} more (in the table)")
+    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return SENTENCES[verdict].format(listed, margin=findings[0].difference.margin)
+
+
+def _named(verdict: Verdict, finding: Finding) -> str:
+    found, name = finding.difference, finding.contrast.title
+    if verdict == "unmeasured":
+        return name
+    if verdict == "these trainings":
+        return f"{name} gave {interval(found)}"
+    if verdict == "undecided" and found.detectable is not None:
+        return f"{name} ({interval(found)}; only {found.detectable:.2g} or more would likely have been found)"
+    return f"{name} ({interval(found)})"
+
+
+def shares(findings: Iterable[Finding]) -> list[str]:
+    """Return a sentence for each upscaler that tells how much of the way to the truth it goes."""
+    return [
+        _share(contrast, contrast.share, difference)
+        for contrast, difference, *_ in findings
+        if contrast.share is not None
+    ]
+
+
+def _share(contrast: Contrast, share: Share, difference: Difference) -> str:
+    way = f"of the way from {contrast.control} to the truth"
+    if share.value is None or share.low is None or share.high is None:
+        return f"{contrast.title}: which part {way} it goes cannot be told ({share.why})."
+    value, low, high = (
+        f"{100 * part:.0f} %".replace("-", "−") for part in (share.value, share.low, share.high)
+    )
+    only = "" if difference.any_training else ", in these trainings alone"
+    return f"{contrast.title} goes {value} [{low}, {high}] {way}{only}."
+
+
+def interval(found: Difference) -> str:
     """Return a difference and its 95 % interval."""
     ends = "" if found.low is None else f" [{signed(found.low)}, {signed(found.high)}]"
     return signed(found.difference) + ends

@@ -28,9 +28,9 @@ def from_experiments(names: Sequence[str] = ()) -> list[Cell]:
     """
     asked = experiments.named(names) if names else experiments.experiments()
     found, unusable = results.read(asked, experiments.cache())
-    for name, why in unusable:
-        if names or name != "HEAD":  # which may hold no results yet
-            say(f"compare: {name} does not count: {why}")
+    for experiment, why in unusable:
+        if names or experiment.name != "HEAD":  # which may hold no results yet
+            say(f"compare: {experiment.name} does not count: {why}")
     if not found:
         raise BadInput("no experiment counts; `srscene sweep` or `dvc exp run` makes some")
     settings = [results.canonical(results.setting(result.params)) for result in found]

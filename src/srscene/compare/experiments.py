@@ -100,17 +100,28 @@ def queue() -> dict[str, str]:
     return {match[1]: match[2] for match in _QUEUED.finditer(_dvc("queue", "status"))}
 
 
+def remove(name: str) -> None:
+    """Remove the experiment of this name, if there is one: DVC would not take its name a second time."""
+    if any(experiment.name == name for experiment in experiments()):
+        _dvc("exp", "remove", name)
+
+
 def enqueue(name: str, overrides: Sequence[str]) -> None:
     """Put an experiment into DVC's queue, which `dvc queue start` works off."""
-    _dvc("exp", "run", "--queue", "--force", "--name", name, *_set(overrides))
+    _dvc("exp", "run", "--queue", "--name", name, *_set(overrides))
 
 
 def start(name: str, overrides: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start an experiment in a temporary copy of the repository; what it says goes to `log`."""
+    """Start an experiment in a temporary copy of the repository; what it says goes to `log`.
+
+    It leads a process group of its own, which its stages are in too.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [_program(), "exp", "run", "--temp", "--force", "--name", name, *_set(overrides)]
+    command = [_program(), "exp", "run", "--temp", "--name", name, *_set(overrides)]
     with log.open("wb") as out:
-        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+        )
 
 
 def _set(overrides: Sequence[str]) -> list[str]:

@@ -36,7 +36,7 @@ class Result(NamedTuple):
 class Unusable(NamedTuple):
     """An experiment that does not count, and why."""
 
-    name: str
+    experiment: Experiment
     why: str
 
 
@@ -55,7 +55,7 @@ def read(found: Sequence[Experiment], cache: Path) -> tuple[list[Result], list[U
             results.append(_result(experiment, content, cache))
         except (BadInput, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
             why = str(error) if isinstance(error, BadInput) else f"damaged ({brief(repr(error))})"
-            unusable.append(Unusable(experiment.name, why))
+            unusable.append(Unusable(experiment, why))
     return results, unusable
 
 

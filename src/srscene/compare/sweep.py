@@ -5,11 +5,13 @@ is in DVC's run-cache or in scratch. Two workers that need the same upscaled pat
 second waits for the first (core/scratch.py).
 """
 
+import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 from typing import NamedTuple
 
 from rich.console import Console
@@ -42,9 +44,9 @@ def plan(cells: Sequence[Wanted]) -> Plan:
     found, unusable = results.read(experiments.experiments(), experiments.cache())
     made = {results.identity(result.params) for result in found}
     taken = {result.cell.provenance["experiment"] for result in found}
-    for name, why in unusable:
-        if name != "HEAD":
-            say(f"sweep: {name} does not count: {why}")
+    for experiment, why in unusable:
+        if experiment.name in {cell.name for cell in cells}:
+            say(f"sweep: {experiment.name} does not count: {why}")
     queue = experiments.queue()
     state = Plan([], [], [], [])
     for cell in cells:
@@ -96,6 +98,7 @@ def estimate(cell: Wanted, measured: Sequence[Measured]) -> float | None:
 def enqueue(state: Plan) -> None:
     """Put what is missing into DVC's queue."""
     for cell in state.missing + state.failed:
+        experiments.remove(cell.name)
         experiments.enqueue(cell.name, cell.overrides)
         say(f"sweep: {cell.name} is queued")
 
@@ -139,6 +142,7 @@ def run(state: Plan, jobs: int) -> bool:
 
 def _start(cell: Wanted) -> Running:
     log = LOGS / f"{cell.name}.log"
+    experiments.remove(cell.name)
     return Running(cell, experiments.start(cell.name, cell.overrides, log), time.monotonic(), log)
 
 
@@ -160,11 +164,12 @@ def last_words(log: Path) -> str:
 
 
 def _stop(running: Sequence[Running]) -> None:
+    """End cells as Ctrl-C would, with the stages that they run."""
     for job in running:
-        job.process.terminate()
+        os.killpg(job.process.pid, signal.SIGINT)
     until = time.monotonic() + PATIENCE
     for job in running:
         try:
             job.process.wait(max(0.1, until - time.monotonic()))
-        except Exception:
-            job.process.kill()
+        except TimeoutExpired:
+            os.killpg(job.process.pid, signal.SIGKILL)
