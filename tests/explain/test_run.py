@@ -15,7 +15,7 @@ from srscene.core.labels import CLASSES
 from srscene.core.machine import Machine
 from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Patch, PatchStore, Split, shard_path
-from srscene.explain.figure import most_diverse
+from srscene.explain.figure import Row, draw, most_diverse
 from srscene.explain.options import ExplainOptions
 from srscene.explain.run import explain, predicted_or_top
 from tests.options import section
@@ -104,3 +104,20 @@ def test_diverse_patches_show_new_labels_first() -> None:
     labels = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1]], np.uint8)
     assert most_diverse(labels, 2) == [1, 4]
     assert sorted(most_diverse(labels, 9)) == [0, 1, 2, 3, 4]
+
+
+def test_maps_are_drawn_on_their_own_scale_or_on_their_row_s(tmp_path: Path) -> None:
+    maps = np.zeros((19, 3, 3), np.float32)
+    maps[0, 0, 0], maps[1, 2, 2] = 4, 1
+    labels = np.eye(1, 19, dtype=np.uint8)[0]
+    row = Row(np.full((30, 30, 3), 90, np.uint8), labels, np.linspace(0.9, 0.1, 19, dtype=np.float32), maps)
+    halved = row._replace(maps=maps / np.float32(2))
+    pictures = {}
+    for scale in ("map", "row"):
+        for name, drawn in (("as it is", row), ("halved", halved)):
+            draw([drawn], 2, "one title", tmp_path / "a.png", scale)
+            with Image.open(tmp_path / "a.png") as picture:
+                pixels = np.asarray(picture.convert("RGB")).astype(int)
+            pictures[scale, name] = int((pixels[..., 0] > pixels[..., 2] + 120).sum())  # hot ones
+        assert pictures[scale, "as it is"] == pictures[scale, "halved"]
+    assert pictures["row", "as it is"] < pictures["map", "as it is"]

@@ -17,7 +17,7 @@ from srscene.evaluate.clusters import products
 from srscene.evaluate.curve import Curve, curve
 from srscene.evaluate.metrics import METRICS, Binary, Metric, Metrics, Scores, by_class, measure
 from srscene.evaluate.options import EvaluateOptions
-from srscene.evaluate.plots import draw_classes, draw_precision_recall
+from srscene.evaluate.plots import ClassCurve, draw_classes, draw_precision_recall
 from srscene.evaluate.predictors import Constant, best_constant, best_threshold
 from srscene.predictions import Predictions
 
@@ -69,7 +69,7 @@ def evaluate(
     _write(metrics_out / "classes.json", {name: values["f2"] for name, values in classes.items()})
     _write(metrics_out / "intervals.json", _records(model, limits, prior))
     _plot_classes(labels, classes, constant, what, plots_out)
-    _plot_precision_recall(labels, scores, constant, threshold, what, plots_out)
+    _plot_precision_recall(labels, scores, classes, constant, threshold, what, plots_out)
     training_curve.draw(training, variant, plots_out / "training.png")
     _print_table(table, model, limits, prior, f"{what}, threshold {threshold:g}")
 
@@ -142,7 +142,13 @@ def _plot_classes(
 
 
 def _plot_precision_recall(
-    labels: Binary, scores: Scores, constant: Constant, threshold: float, what: str, folder: Path
+    labels: Binary,
+    scores: Scores,
+    classes: dict[str, dict[str, Any]],
+    constant: Constant,
+    threshold: float,
+    what: str,
+    folder: Path,
 ) -> None:
     present = np.flatnonzero(labels.any(0))
     if not len(present):
@@ -151,7 +157,11 @@ def _plot_precision_recall(
     _, constant_scores = constant.predict(len(labels))
     micro = curve(labels, scores) if len(present) else empty
     prior = curve(labels, constant_scores) if len(present) else empty
-    of_classes = [curve(labels[:, k], scores[:, k]) for k in present]
+    of_classes = [
+        ClassCurve(name, values["ap"], curve(labels[:, k], scores[:, k]))
+        for k, (name, values) in enumerate(classes.items())
+        if k in present
+    ]
     rows = [[round(float(value), 6) for value in point] for point in zip(*micro, strict=True)]
     write_csv(folder / "precision_recall.csv", ["recall", "precision", "threshold"], rows)
     draw_precision_recall(micro, of_classes, prior, threshold, what, folder / "precision_recall.png")

@@ -2,23 +2,21 @@
 
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from numpy.typing import NDArray
 
 from srscene import figures
 from srscene.core.labels import CLASSES, short_label
 from srscene.core.store import Image
 from srscene.explain.cam import Maps
-from srscene.explain.coverage import PIXELS, to_patch_grid
+from srscene.explain.coverage import to_patch_grid
 
-COLOURS = colormaps["turbo"]
-OPACITY = 0.45
+Scale = Literal["map", "row"]
+"""What a colour's height is told of: each map's own maximum, or that of a row's maps."""
 
 
 class Row(NamedTuple):
@@ -42,7 +40,7 @@ def most_diverse(labels: NDArray[np.uint8], count: int) -> list[int]:
     return chosen
 
 
-def draw(rows: list[Row], columns: int, title: str, path: Path) -> None:
+def draw(rows: list[Row], columns: int, title: str, path: Path, scale: Scale = "map") -> None:
     """Draw a line per patch: its true labels, itself, and the maps of its `columns` most probable labels."""
     figure, grid = plt.subplots(
         len(rows), columns + 2, figsize=(1.6 * (columns + 2), 1.85 * len(rows) + 0.8), squeeze=False,
@@ -53,17 +51,14 @@ def draw(rows: list[Row], columns: int, title: str, path: Path) -> None:
             panel.set_axis_off()
         _true_labels(row, axes[0])
         axes[1].imshow(row.image, interpolation="antialiased")
-        for label, panel in zip(np.argsort(-row.probabilities, kind="stable"), axes[2:], strict=False):
-            _overlay(row, int(label), panel)
+        labels = np.argsort(-row.probabilities, kind="stable")[:columns]
+        tops = row.maps[labels].max((1, 2)) if scale == "map" else [row.maps[labels].max()] * len(labels)
+        for label, top, panel in zip(labels, tops, axes[2:], strict=True):
+            _overlay(row, int(label), float(top), panel)
     grid[0, 0].set_title("true labels", color="#55595f")
     grid[0, 1].set_title("patch", color="#55595f")
-    bar = figure.colorbar(
-        ScalarMappable(cmap=COLOURS), ax=grid, location="bottom", shrink=0.3, aspect=30, pad=0.02,
-        ticks=[0, 0.5, 1],
-    )  # fmt: skip
-    bar.outline.set_visible(False)
-    bar.set_label(
-        "activation, of each map's maximum; ✓ and bold: true label; number: probability", fontsize=8
+    figures.heat_bar(
+        figure, grid, f"activation, of each {scale}'s maximum; ✓ and bold: true label; number: probability"
     )
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     figures.save(figure, path, dpi=100)  # so many photographs: under 1 MB, for git
@@ -80,16 +75,13 @@ def _line(row: Row, label: int, mark: str = "") -> str:
     return textwrap.fill(name, 27)
 
 
-def _overlay(row: Row, label: int, axes: Axes) -> None:
+def _overlay(row: Row, label: int, top: float, axes: Axes) -> None:
     heat = to_patch_grid(row.maps[label][None])[0]
-    extent = (0, PIXELS, PIXELS, 0)
-    axes.imshow(row.image, extent=extent, interpolation="antialiased")
-    if heat.any():
-        axes.imshow(heat / heat.max(), COLOURS, extent=extent, alpha=OPACITY, vmin=0, vmax=1)
-    else:
+    figures.show_heat(axes, row.image, heat, top or 1)
+    if not heat.any():
         axes.text(
-            PIXELS / 2, PIXELS / 2, "no activation", ha="center", va="center", color="white", fontsize=7,
-            bbox={"color": "black", "alpha": 0.6, "linewidth": 0},
+            0.5, 0.5, "no activation", ha="center", va="center", color="white", fontsize=7,
+            bbox={"color": "black", "alpha": 0.6, "linewidth": 0}, transform=axes.transAxes,
         )  # fmt: skip
     true = bool(row.labels[label])
     axes.set_title(
