@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import FiniteFloat, TypeAdapter
 
+from srscene.core.console import BadInput
 from srscene.core.outputs import write_json
 from srscene.core.reading import read_bytes, reading
 
@@ -25,9 +26,9 @@ class Cell:
     sr: str
     backbone: str
     seed: int
-    metrics: dict[str, float | None]
+    metrics: dict[str, FiniteFloat | None]
     """metrics/test.json: by the names of METRICS, and n, products, threshold."""
-    classes: dict[str, float]
+    classes: dict[str, FiniteFloat]
     """metrics/classes.json: F2 by short label."""
     fidelity: dict[str, Any] = field(default_factory=dict)
     """metrics/upscaling.json."""
@@ -60,9 +61,12 @@ def write(cells: Iterable[Cell], folder: Path) -> None:
 
 
 def read(folder: Path) -> list[Cell]:
-    """Return the cells that `write` left in `folder`, in order; raises BadInput for a damaged file."""
-    cells = []
+    """Return what `write` left in `folder`, in order; raises BadInput for a damaged or repeated cell."""
+    cells: dict[str, Cell] = {}
     for file in sorted(folder.glob("*.json")):
         with reading(file, "an experiment's results", "write it again with `srscene compare -o`"):
-            cells.append(TypeAdapter(Cell).validate_json(read_bytes(file, LARGEST)))
-    return order(cells)
+            cell = TypeAdapter(Cell).validate_json(read_bytes(file, LARGEST))
+        if cell.name in cells:
+            raise BadInput(f"{file}: {cell.name} is in another file too and would count twice; remove one")
+        cells[cell.name] = cell
+    return order(cells.values())

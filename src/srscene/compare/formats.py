@@ -34,9 +34,10 @@ def latex(table: Table) -> str:
     columns = "l" * (len(table.key_names) + 1) + "r" * len(table.columns)
     head = [*map(title, table.key_names), "", *map(title, table.columns)]
     lines = [
-        r"% needs \usepackage{booktabs}",
+        r"% needs \usepackage{booktabs,adjustbox}",
         r"\begin{table}",
         rf"\caption{{{_tex(table.caption)}}}",
+        r"\begin{adjustbox}{max width=\linewidth, max totalheight=0.85\textheight}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         _line(map_tex(head)),
@@ -47,7 +48,7 @@ def latex(table: Table) -> str:
             _text(entry, r"\textbf{{{}}}").replace("±", r"$\pm$").replace("–", "--") for entry in row.entries
         ]
         lines.append(_line([*map_tex([*_keys(row), row.source]), *entries]))
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{adjustbox}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 
@@ -102,12 +103,20 @@ def csv_text(table: Table) -> str:
 
 def terminal(table: Table) -> rich.Table:
     """Return the table for rich's console; where columns are many, deviations stand below their means."""
-    shown = rich.Table(title=table.caption, title_justify="left", box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    beside = len(table.columns) <= BESIDE
+    shown = rich.Table(
+        title=table.caption,
+        title_justify="left",
+        box=rich.box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1 if beside else 0),
+    )
     for name in (*table.key_names, ""):
         shown.add_column(title(name))
     for name in table.columns:
-        shown.add_column(title(name), justify="right")
-    before, beside = None, len(table.columns) <= BESIDE
+        heading = title(name) if beside else title(name).replace(" ", "\n")
+        shown.add_column(heading, justify="right", no_wrap=True)
+    before = None
     for row in table.rows:
         entries = [_text(entry, "[bold]{}[/bold]") for entry in row.entries]
         entries = entries if beside else [text.replace(" ±", "\n±") for text in entries]

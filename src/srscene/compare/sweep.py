@@ -21,7 +21,7 @@ from srscene.compare import experiments, results
 from srscene.compare.grid import Wanted
 from srscene.compare.measured import Measured, note, read_measured
 from srscene.compare.progress import Follower, duration
-from srscene.core.console import brief, say
+from srscene.core.console import BadInput, brief, say
 from srscene.core.device import describe, pick_device
 
 LOGS = Path(".dvc/tmp/sweep")
@@ -116,6 +116,7 @@ def run(state: Plan, jobs: int) -> bool:
     running: list[Running] = []
     failed: list[str] = []
     device = describe(pick_device())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Follower(len(todo)) as follower:
         try:
             while todo or running:
@@ -132,9 +133,9 @@ def run(state: Plan, jobs: int) -> bool:
                     follower.ended(job.cell.name, seconds, why)
                 follower.show({job.cell.name: job.log for job in running})
                 time.sleep(0.5)
-        except BaseException:
+        except KeyboardInterrupt:
             _stop(running)
-            raise
+            raise BadInput("sweep: stopped; the same call goes on with what is not there yet") from None
     for line in failed:
         say(f"sweep: failed: {line}")
     return not failed
