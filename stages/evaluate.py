@@ -15,6 +15,7 @@ def main() -> None:
     evaluate(
         Path("data/predictions.h5"),
         Path("plots/training.csv"),
+        Path("models/classifier/card.json"),
         params.read("evaluate", EvaluateOptions),
         params.read("seed", params.Seed),
         Path("metrics"),

@@ -109,7 +109,9 @@ def _evaluate(folder: Path) -> Run:
     write(predictions, {"val": split(3, 1), "test": split(4, 0)}, {})
     write_csv(curve, Training._fields, [[1, 0.5, 0.6, 0.7, 0.001]])
     options = section("evaluate", EvaluateOptions, resamples=100)
-    return lambda place: evaluate(predictions, curve, options, 0, place / "metrics", place / "plots")
+    save_card(CARD, folder)
+    card = folder / "card.json"
+    return lambda place: evaluate(predictions, curve, card, options, 0, place / "metrics", place / "plots")
 
 
 def kills(stage: str, folder: Path) -> list[dict[str, Any]]:

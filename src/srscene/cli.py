@@ -9,7 +9,9 @@ import typer
 from srscene import leftovers
 from srscene.check import check as check_params
 from srscene.check import surroundings
+from srscene.core import params
 from srscene.core.console import BadInput, say
+from srscene.core.machine import Machine
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -106,6 +108,31 @@ def compare(
     comparing.tell(cells, backbone, out)
     if control:
         comparing.tell_contrasts(cells, control, margin, resamples, out)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),
+    results: Results = None,
+    experiment: Experiments = None,
+    control: Annotated[str, typer.Option("--contrast", help="What upscalers are compared with.")] = "bicubic",
+    backbone: Annotated[str | None, typer.Option(help="Of Table 2.")] = None,
+    figures: Annotated[Path, typer.Option(help="A folder for the figures, as PNG and PDF.")] = Path(
+        "figures"
+    ),
+    margin: Margin = 0.02,
+    resamples: Resamples = 1000,
+) -> None:
+    """One page, in one file, that answers whether super-resolution helped."""
+    from srscene.compare import assemble, report
+    from srscene.compare import run as comparing
+    from srscene.compare.contrasts import contrasts
+
+    cells = comparing.cells_of(results, experiment or [])
+    found = contrasts(cells, control, resamples, margin=margin)
+    machine = params.read("machine", Machine)
+    chosen = comparing.chosen_backbone(cells, backbone)
+    report.write(assemble.page(cells, found, chosen, machine, figures), out)
 
 
 def run() -> None:

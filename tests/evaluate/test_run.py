@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import label_ranking_loss
 
+from srscene.classify.artefact import save_card
 from srscene.core.console import BadInput
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import write_csv
@@ -19,10 +20,12 @@ from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.run import evaluate
 from srscene.evaluate.training_curve import Training
 from srscene.predictions import Predictions, read, write
+from tests.classify.test_artefact import CARD
 from tests.options import section
 
 OUTPUTS = [
     "metrics/test.json", "metrics/constant.json", "metrics/classes.json", "metrics/intervals.json",
+    "metrics/model_card.md",
     "plots/classes.csv", "plots/classes.png", "plots/precision_recall.csv", "plots/precision_recall.png",
     "plots/training.png",
 ]  # fmt: skip
@@ -47,9 +50,11 @@ def run(
 ) -> dict[str, dict]:
     write(folder / "predictions.h5", {"val": val, "test": test}, {"backbone": "resnet50", "sr": "none"})
     write_csv(folder / "training.csv", Training._fields, [[1, 0.5, 0.6, 0.7, 0.001], [2, 0.4, "", "", 0]])
+    save_card(CARD, folder)
     evaluate(
         folder / "predictions.h5",
         folder / "training.csv",
+        folder / "card.json",
         section("evaluate", EvaluateOptions, resamples=100, **options),
         0,
         folder / "metrics",
@@ -61,6 +66,24 @@ def run(
         for name in ("test", "constant", "classes", "intervals")
     }
     return found | {"intervals": {record["metric"]: record for record in found["intervals"]}}
+
+
+def test_the_model_card_says_what_it_is_and_what_it_scored(tmp_path: Path) -> None:
+    test = split(80, 0)
+    test.labels[:, 18] = 0
+    found = run(tmp_path, test, split(40, 1))
+    card = (tmp_path / "metrics/model_card.md").read_text()
+    assert card.startswith("# test_resnet, sr: ")
+    interval = found["intervals"]["macro_ap"]
+    assert f"| macro_ap | {interval['value']:.3f} | {interval['low']:.3f} – {interval['high']:.3f} | " in card
+    assert f"| Urban fabric | {found['classes']['Urban fabric']:.3f} | " in card
+    assert "- Nothing is known of Marine waters: no test patch has it." in card
+    (tmp_path / "card.json").write_text("{}")
+    assert "on 80 test patches of 80 Sentinel-2 products" in card
+    evaluated = tmp_path / "predictions.h5", tmp_path / "training.csv", tmp_path / "card.json"
+    options = section("evaluate", EvaluateOptions, resamples=100)
+    with pytest.raises(BadInput, match=r"card\.json: .*a classifier's card.*dvc repro train"):
+        evaluate(*evaluated, options, 0, tmp_path / "metrics", tmp_path / "plots")
 
 
 def test_outputs_are_whole_and_the_same_twice(tmp_path: Path) -> None:

@@ -48,9 +48,9 @@ class Finding(NamedTuple):
             return "unmeasured"
         if not found.any_training:
             return "these trainings"
-        if self.p <= 1 - LEVEL and not found.low <= 0 <= found.high:
+        if self.p < 1 - LEVEL and not found.low <= 0 <= found.high:
             return "better" if found.gain > 0 else "worse"
-        if self.p_equivalent is not None and self.p_equivalent <= 1 - LEVEL:
+        if self.p_equivalent is not None and self.p_equivalent < 1 - LEVEL:
             return "equivalent"
         return "undecided"
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from srscene import predictions
 from srscene.core.console import BadInput, say
 from srscene.core.outputs import write_csv, write_json
-from srscene.evaluate import training_curve
+from srscene.evaluate import model_card, training_curve
 from srscene.evaluate.bootstrap import LEVEL, Intervals, intervals
 from srscene.evaluate.clusters import products
 from srscene.evaluate.curve import Curve, curve
@@ -28,6 +28,7 @@ FEW = 20
 def evaluate(
     predictions_file: Path,
     training_csv: Path,
+    card: Path,
     options: EvaluateOptions,
     seed: int,
     metrics_out: Path,
@@ -36,9 +37,10 @@ def evaluate(
 ) -> None:
     """Write the metrics of the classifier and of the best constant prediction, intervals, curves; print them.
 
-    `metrics_out` gets test.json, constant.json, classes.json and intervals.json; `plots_out` classes and
-    precision_recall, each as CSV and PNG, and training.png. Raises BadInput when the predictions are damaged,
-    hold no test patch or are not probabilities, and when the training's CSV is damaged.
+    `card` is the classifier's. `metrics_out` gets test.json, constant.json, classes.json, intervals.json and
+    model_card.md; `plots_out` classes and precision_recall, each as CSV and PNG, and training.png. Raises
+    BadInput when the predictions are damaged, hold no test patch or are not probabilities, and when the
+    training's CSV or the card is damaged.
     """
     splits, attributes = predictions.read(predictions_file)
     test, val = (_split(splits, name, predictions_file) for name in ("test", "val"))
@@ -67,7 +69,11 @@ def evaluate(
     _write(metrics_out / "test.json", {**model, **tested, "threshold": threshold})
     _write(metrics_out / "constant.json", {**prior, **tested, **chosen})
     _write(metrics_out / "classes.json", {name: values["f2"] for name, values in classes.items()})
-    _write(metrics_out / "intervals.json", _records(model, limits, prior))
+    records = _records(model, limits, prior)
+    _write(metrics_out / "intervals.json", records)
+    model_card.write(
+        card, records, classes, {**tested, "threshold": threshold}, metrics_out / "model_card.md"
+    )
     _plot_classes(labels, classes, constant, what, plots_out)
     _plot_precision_recall(labels, scores, classes, constant, threshold, what, plots_out)
     training_curve.draw(training, variant, plots_out / "training.png")

@@ -38,7 +38,7 @@ def explain(
     if not len(test):
         raise BadInput(f"{store.folder}: holds no test patch; Grad-CAM needs at least 1, so check the split")
     chosen = test[np.linspace(0, len(test) - 1, min(options.patches, len(test))).round().astype(int)]
-    probabilities, maps, backbone = _maps(store, classifier, chosen, machine)
+    probabilities, maps, backbone = maps_of(store, classifier, chosen, machine)
 
     shown = predicted_or_top(probabilities)
     summary = {"patches": len(chosen), "grid": maps.shape[-1], **summarise(maps[shown])}
@@ -60,7 +60,7 @@ def predicted_or_top(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
     return predicted
 
 
-def _maps(
+def maps_of(
     store: PatchStore, classifier: Path, chosen: NDArray[np.intp], machine: Machine
 ) -> tuple[Maps, Maps, str]:
     """Return probabilities (N, 19), maps (N, 19, h, w) and the backbone's name."""

@@ -1,0 +1,77 @@
+"""What `srscene report` puts on its page, and the figures that it writes beside it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from srscene.compare import figures, formats, pictures, tables
+from srscene.compare.answer import Contrast, title
+from srscene.compare.cell import Cell
+from srscene.compare.report import Figure, Page
+from srscene.core.console import BadInput, say
+from srscene.core.machine import Machine
+
+PATCHES = 6
+"""On the page; the first ROWS of them in Figure 2."""
+ROWS = 4
+
+
+def page(
+    cells: Sequence[Cell], found: Sequence[Contrast], backbone: str, machine: Machine, out: Path
+) -> Page:
+    """Return the page of `cells`; figures go to `out` as PNG and PDF.
+
+    Without the upscaled patches, which DVC's cache has where the cells ran, the page goes without pictures,
+    and a line says so.
+    """
+    drawn = _gains(found, out) + _fidelity(cells, found, out)
+    shown = []
+    try:
+        with pictures.opened(cells) as (patches, stores):
+            indices = pictures.chosen(patches, PATCHES)
+            shown = pictures.side_by_side(patches, stores, indices, cells)
+            figures.side_by_side({patch.name: patch.pictures for patch in shown[:ROWS]}, out / "figure2")
+            label, seen = pictures.seen(stores, indices[0], cells, machine)
+            figures.attention(seen, f"{label} in {shown[0].name}", out / "figure3")
+            drawn += [
+                _figure(out, "figure2", "The same patches under every upscaler", "Patches side by side."),
+                _figure(out, "figure3", f"Where classifiers look for {label}", "Grad-CAM side by side."),
+            ]
+    except (BadInput, StopIteration) as error:
+        say(f"report: no patches to show: {error or 'no result has its patches in the cache'}")
+    made = [tables.table1(cells), tables.table2(cells, backbone)]
+    return Page(
+        dataset=cells[0].provenance.get("dataset", ""),
+        cells=cells,
+        contrasts=found,
+        tables=[(f"Table {number}", formats.html(table)) for number, table in enumerate(made, 1)],
+        patches=shown,
+        figures=drawn,
+    )
+
+
+def _gains(found: Sequence[Contrast], out: Path) -> list[Figure]:
+    """Draw each class's gain in average precision, a figure a backbone."""
+    drawn = []
+    for backbone in dict.fromkeys(contrast.backbone for contrast in found):
+        of_backbone = [contrast for contrast in found if contrast.backbone == backbone]
+        control, name = of_backbone[0].control, f"gain-{backbone}"
+        figures.gain_per_class(
+            {contrast.sr: contrast.differences for contrast in of_backbone},
+            "ap", control, title(backbone), out / name,
+        )  # fmt: skip
+        drawn.append(
+            _figure(out, name, f"Gain of each class, {title(backbone)}", "Dots with intervals by class.")
+        )
+    return drawn
+
+
+def _fidelity(cells: Sequence[Cell], found: Sequence[Contrast], out: Path) -> list[Figure]:
+    if not found or not any(cell.fidelity for cell in cells):
+        return []
+    figures.fidelity_against_utility(cells, found[0].control, out / "fidelity")
+    words = "Fidelity of each upscaler against its gain in average precision."
+    return [_figure(out, "fidelity", "Does a prettier picture help?", words)]
+
+
+def _figure(out: Path, name: str, heading: str, alt: str) -> Figure:
+    return Figure(heading, alt, (out / f"{name}.png").read_bytes())
