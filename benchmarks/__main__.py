@@ -2,6 +2,7 @@
 
 What becomes of damaged inputs: python -m benchmarks robustness [--n 10000]
 And of stages killed at random moments: python -m benchmarks kills [--n 100]
+Whether intervals hold the truth: python -m benchmarks statistics [--n 1000]
 """
 
 from importlib import import_module
@@ -12,18 +13,20 @@ import typer
 from benchmarks.common import Row, show
 
 TOPICS = ("ingest", "upscaling", "reading", "training", "seesr")
-ATTACKS = {"robustness": 10_000, "kills": 100}
+ALONE = {"robustness": 10_000, "kills": 100, "statistics": 1_000}
 """What is no comparison and runs by itself; so many attempts."""
 
 
 def main(
     topics: Annotated[list[str] | None, typer.Argument(help=f"any of: {', '.join(TOPICS)}")] = None,
     quick: Annotated[bool, typer.Option(help="fewer rounds and smaller inputs")] = False,
-    n: Annotated[int | None, typer.Option(help="of `robustness`: damaged inputs; of `kills`: kills")] = None,
+    n: Annotated[
+        int | None, typer.Option(help="of `robustness`: inputs; `kills`: kills; `statistics`: repetitions")
+    ] = None,
 ) -> None:
     """Measure the topics (all by default) on the device at hand and print one Markdown table."""
-    if topics and topics[0] in ATTACKS and len(topics) == 1:
-        import_module(f"benchmarks.{topics[0]}").run(ATTACKS[topics[0]] if n is None else n)
+    if topics and topics[0] in ALONE and len(topics) == 1:
+        import_module(f"benchmarks.{topics[0]}").run(ALONE[topics[0]] if n is None else n)
         return
     unknown = set(topics or ()) - set(TOPICS)
     if unknown:

@@ -168,9 +168,11 @@ def share(a: Sample, control: Sample, ceiling: Sample, measure: str = PRIMARY) -
     There is none where the interval of the denominator touches 0: any share could be true then.
     """
     number = MEASURES.index(measure)
-    way = next(item for item in contrast(ceiling, control) if item.measure == measure)
+    way = difference_in(ceiling, control, number, MARGIN)
     if way.difference is None or way.low is None or way.high is None:
         return Share(None, why=f"{measure} is undefined, or its interval is")
+    if way.gain is not None and way.gain < 0 < way.low * way.high:
+        return Share(None, why=f"{ceiling.variant} did worse than {control.variant}")
     if way.low <= 0 <= way.high:
         return Share(None, why=f"the way from {control.variant} to {ceiling.variant} may be none")
     part, rest = [s.drawn[:, number] - control.drawn[:, number] for s in (a, ceiling)]
