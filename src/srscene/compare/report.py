@@ -1,0 +1,219 @@
+"""One HTML file that answers whether super-resolution helped, and shows all that the answer rests on.
+
+It loads nothing: pictures, style and script are in it, and its content security policy forbids the rest.
+The same input gives the same bytes.
+"""
+
+from base64 import b64encode
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image as Pillow
+
+from srscene.compare import answer
+from srscene.compare.answer import Contrast, Finding
+from srscene.compare.cell import Cell, order
+from srscene.compare.significance import FRAME
+from srscene.compare.tables import title
+from srscene.core.console import say
+from srscene.core.disk import size
+from srscene.core.labels import CLASSES, short_label
+from srscene.core.outputs import whole_file
+from srscene.core.store import Image
+from srscene.evaluate.metrics import METRICS
+
+LARGEST = 2_000_000
+"""Bytes of a page."""
+QUALITIES = (92, 85, 75, 65, 55, 45, 35, 25)
+"""Of WebP; the first is taken with which the page is small enough."""
+WIDEST = 1600
+"""Pixels of a figure."""
+LIKELY = 0.5
+"""A class is listed beside a patch from this probability on."""
+
+
+@dataclass(frozen=True)
+class PatchPictures:
+    """A test patch as each upscaler shows it."""
+
+    name: str
+    labels: Sequence[str]
+    pictures: Mapping[str, Image]
+    """(H, W, 3) uint8 RGB by upscaler, `none` and `truth` among them; of different sizes, of one field."""
+    probabilities: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """(19,) in the order of CLASSES, by upscaler."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as PNG or SVG, and in words."""
+
+    title: str
+    alt: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a page shows."""
+
+    dataset: str
+    cells: Sequence[Cell]
+    contrasts: Sequence[Contrast]
+    """Those of the declared family and any others, such as the truth against bicubic."""
+    tables: Sequence[tuple[str, str]] = ()
+    """Title and HTML, which stands as it is: `formats` has escaped it."""
+    patches: Sequence[PatchPictures] = ()
+    figures: Sequence[Figure] = ()
+    most_bytes: int = LARGEST
+
+
+def write(page: Page, path: Path) -> None:
+    """Write the page to `path`; raises BadInput where the disk is full."""
+    text = html(page)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    say(f"report: {path}, {size(len(text.encode()))}")
+
+
+def html(page: Page) -> str:
+    """Return the page, its pictures as good as `most_bytes` allow; patches are left out where none do."""
+    template, numbers = _environment().get_template("page.html"), _numbers(page)
+
+    @cache
+    def made(patches: int, quality: int) -> str:
+        shown = [_shown(patch, quality) for patch in page.patches[:patches]]
+        return template.render(numbers, page=page, patches=shown)
+
+    tries = [(len(page.patches), quality) for quality in QUALITIES]
+    tries += [(count, QUALITIES[-1]) for count in range(len(page.patches) - 1, -1, -1)]
+    first = bisect_left(tries, True, key=lambda each: len(made(*each).encode()) <= page.most_bytes)
+    return made(*tries[min(first, len(tries) - 1)])
+
+
+def _numbers(page: Page) -> dict[str, Any]:
+    """Return all that the template shows besides patches."""
+    primary, cells = answer.primary(page.contrasts), order(page.cells)
+    return {
+        "answer": answer.answer(primary, page.dataset == "synthetic"),
+        "shares": answer.shares(primary),
+        "primary": primary,
+        "trainings": all(finding.difference.any_training for finding in primary),
+        "exploratory": _exploratory(page.contrasts),
+        "classes": [(contrast, _by_class(contrast)) for contrast in page.contrasts],
+        "cells": cells,
+        "grid": _grid(cells),
+        "figures": [(figure, _figure(figure.data)) for figure in page.figures],
+    }
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("srscene.compare", "page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "title_of": title,
+        "signed": answer.signed,
+        "interval": answer.interval,
+        "p": answer.probability,
+        "value": lambda value: "–" if value is None else f"{value:.3f}",
+        "digits": lambda value: f"{value:.6g}",
+        "extent": _extent,
+    }
+    return environment
+
+
+def _exploratory(contrasts: Sequence[Contrast]) -> list[Finding]:
+    """Return all differences in METRICS that are not of the declared family, as a family of their own."""
+    names = {metric.name for metric in METRICS}
+    pairs = ((contrast, found) for contrast in contrasts for found in contrast.differences)
+    return answer.adjusted(
+        pair for pair in pairs if pair[1].measure in names and not answer.is_primary(*pair)
+    )
+
+
+def _by_class(contrast: Contrast) -> list[tuple[str, Finding, Finding]]:
+    """Return class, difference in F2 and in average precision, all of a contrast's as one family."""
+    labels = [short_label(name) for name in CLASSES]
+    wanted = {f"{measure} {label}" for measure in ("f2", "ap") for label in labels}
+    pairs = [(contrast, found) for found in contrast.differences if found.measure in wanted]
+    found = {finding.difference.measure: finding for finding in answer.adjusted(pairs)}
+    return [
+        (label, found[f"f2 {label}"], found[f"ap {label}"])
+        for label in labels
+        if f"f2 {label}" in found and f"ap {label}" in found
+    ]
+
+
+def _extent(findings: Sequence[Finding]) -> tuple[float, float]:
+    """Return the axis that holds all intervals of a table, and 0."""
+    found = [finding.difference for finding in findings]
+    ends = [end for each in found for end in (each.low, each.high, each.difference) if end is not None]
+    low, high = min([*ends, 0.0]), max([*ends, 0.0])
+    return (low, high) if low < high else (-0.01, 0.01)
+
+
+def _grid(cells: Sequence[Cell]) -> tuple[list[str], list[tuple[str, list[list[int]]]]]:
+    """Return the backbones, and for each upscaler the seeds with each of them."""
+    backbones = list(dict.fromkeys(cell.backbone for cell in cells))
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for cell in cells:
+        seeds.setdefault((cell.sr, cell.backbone), []).append(cell.seed)
+    upscalers = dict.fromkeys(cell.sr for cell in cells)
+    return backbones, [
+        (sr, [sorted(seeds.get((sr, backbone), ())) for backbone in backbones]) for sr in upscalers
+    ]
+
+
+def _shown(patch: PatchPictures, quality: int) -> dict[str, Any]:
+    names = list(patch.pictures)
+    labels = [short_label(label) for label in patch.labels]
+    rows = [
+        (
+            short_label(name),
+            short_label(name) in labels,
+            [float(of[k]) for of in patch.probabilities.values()],
+        )
+        for k, name in enumerate(CLASSES)
+    ]
+    return {
+        "name": patch.name,
+        "labels": labels,
+        "pictures": [
+            (name, len(image), _webp(Pillow.fromarray(image), quality=quality))
+            for name, image in patch.pictures.items()
+        ],
+        "left": answer.CONTROL if answer.CONTROL in names else names[0],
+        "right": next((name for name in names if name not in FRAME), names[-1]),
+        "upscalers": list(patch.probabilities),
+        "rows": [row for row in rows if row[2] and (row[1] or max(row[2]) >= LIKELY)],
+    }
+
+
+def _figure(data: bytes) -> str:
+    """Return a figure's data URI: SVG as it is, PNG as WebP, without loss where that is smaller."""
+    if data.lstrip()[:1] == b"<":
+        return _uri("svg+xml", data)
+    image = Pillow.open(BytesIO(data)).convert("RGB")
+    image.thumbnail((WIDEST, 10 * WIDEST))
+    return min(_webp(image, quality=80), _webp(image, lossless=True, quality=30), key=len)
+
+
+def _webp(image: Pillow.Image, **options: Any) -> str:
+    stream = BytesIO()
+    image.save(stream, "WEBP", method=2, **options)
+    return _uri("webp", stream.getvalue())
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{b64encode(data).decode()}"
