@@ -28,7 +28,7 @@ def at_10_m(truth: Image) -> Image:
     return np.rint(truth.reshape(60, 4, 60, 4, 3).mean((1, 3))).astype(np.uint8)
 
 
-def store(folder: Path, patches: list[Patch], **attributes: str) -> PatchStore:
+def store(folder: Path, patches: list[Patch], **attributes: str | int) -> PatchStore:
     with ShardWriter(shard_path(folder, 0), attributes) as shard:
         shard.extend(patches)
     return PatchStore(folder)
@@ -41,6 +41,7 @@ def patches(folder: Path, splits: list[Split], reference: bool = True) -> PatchS
             Patch(f"p{i}", split, LABELS[i], at_10_m(scene(i)), scene(i) if reference else None)
             for i, split in enumerate(splits)
         ],
+        reflectance_max=2000,
     )
 
 
@@ -54,6 +55,10 @@ def upscaled(folder: Path, low: PatchStore, name: str) -> PatchStore:
     return store(folder, [Patch(f"p{i}", "test", LABELS[i], make(i)) for i in range(len(low))], sr=name)
 
 
+OPENSR = (
+    "reflectance_consistency", "spectral_consistency", "spatial_shift",
+    "improvement", "omission", "hallucination",
+)  # fmt: skip
 SPLITS: list[Split] = ["train", "test", "val", "test", "test"]
 
 
@@ -61,7 +66,7 @@ def test_bicubic_scores_what_bicubic_scores(tmp_path: Path) -> None:
     low = patches(tmp_path / "low", SPLITS)
     report = assess(low, upscaled(tmp_path / "high", low, "bicubic"))
     assert (report["sr"], report["scale"], report["split"], report["patches"]) == ("bicubic", 4, "test", 3)
-    for key in ("psnr", "ssim", "lr_psnr"):
+    for key in ("psnr", "ssim", "lr_psnr", *OPENSR):
         assert report[key] == report[f"{key}_bicubic"]
 
 
@@ -73,12 +78,18 @@ def test_order_of_quality(tmp_path: Path) -> None:
     assert oracle["ssim"] == 1 > nearest["ssim_bicubic"] > nearest["ssim"]
     assert nearest["lr_psnr"] > 58  # enlarged by repetition, it is its input again
     assert oracle["lr_psnr"] == oracle["lr_psnr_reference"]
+    assert oracle["improvement"] > 0.96 > nearest["improvement_bicubic"]
+    assert oracle["hallucination"] < 0.02 < nearest["hallucination_bicubic"] < nearest["hallucination"]
+    for suffix in ("", "_bicubic"):
+        shares = [nearest[share + suffix] for share in ("improvement", "omission", "hallucination")]
+        assert sum(shares) == pytest.approx(1, abs=2e-4)
 
 
 def test_scale_1_has_no_fidelity_of_its_own(tmp_path: Path) -> None:
     low = patches(tmp_path / "low", SPLITS)
     report = assess(low, upscaled(tmp_path / "none", low, "none"))
-    assert {"psnr", "ssim", "lr_psnr"}.isdisjoint(report)
+    assert {"psnr", "ssim", "lr_psnr", *OPENSR}.isdisjoint(report)
+    assert {f"{key}_bicubic" for key in OPENSR} <= set(report)
     assert {"psnr_bicubic", "ssim_bicubic", "lr_psnr_bicubic", "lr_psnr_reference"} <= set(report)
     json.dumps(report, allow_nan=False)
 
@@ -86,7 +97,24 @@ def test_scale_1_has_no_fidelity_of_its_own(tmp_path: Path) -> None:
 def test_without_a_reference_there_is_consistency(tmp_path: Path) -> None:
     low = patches(tmp_path / "low", SPLITS, reference=False)
     report = assess(low, upscaled(tmp_path / "high", low, "nearest"))
-    assert {key for key in report if "psnr" in key or "ssim" in key} == {"lr_psnr", "lr_psnr_bicubic"}
+    assert set(report) == {"sr", "scale", "split", "patches", "lr_psnr", "lr_psnr_bicubic"}
+
+
+def test_what_no_patch_defines_is_left_out(tmp_path: Path) -> None:
+    black = np.zeros((240, 240, 3), np.uint8)
+    dark = [Patch("p0", "test", LABELS[0], black[::4, ::4], black)]
+    low = store(tmp_path / "low", dark, reflectance_max=2000)
+    high = store(tmp_path / "high", [Patch("p0", "test", LABELS[0], black)], sr="nearest")
+    assess_store(low, high, tmp_path / "upscaling.json", tmp_path / "upscaling.png")
+    report = json.loads((tmp_path / "upscaling.json").read_text())
+    assert {key for key in OPENSR if key in report} == {"reflectance_consistency", "spatial_shift"}
+    mixed = [dark[0], Patch("p1", "test", LABELS[1], at_10_m(scene(1)), scene(1))]
+    low = store(tmp_path / "both", mixed, reflectance_max=2000)
+    images = [Patch(p.name, "test", p.labels, enlarge(p.image, 4)) for p in mixed]
+    alone = store(tmp_path / "one", mixed[1:], reflectance_max=2000)
+    both = assess(low, store(tmp_path / "both high", images, sr="bicubic"))
+    one = assess(alone, store(tmp_path / "one high", images[1:], sr="bicubic"))
+    assert both["improvement"] == one["improvement"]
 
 
 def test_without_test_patches_another_split_is_assessed(tmp_path: Path) -> None:

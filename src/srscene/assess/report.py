@@ -1,11 +1,14 @@
 """Figures of how faithful a split's upscaled patches are."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from srscene.assess.consistency import consistency
+from srscene.assess.correctness import correctness
 from srscene.assess.fidelity import area_mean, enlarge, psnr, ssim
 from srscene.assess.figure import draw
 from srscene.assess.pair import assessed_split, scale_between
@@ -27,6 +30,9 @@ def assess(patches: PatchStore, upscaled: PatchStore) -> dict[str, Any]:
     lr_psnr: upscaled, brought back to 10 m by the mean over each pixel's area, against the input; left out at
     scale 1, where it is the input. The mean makes no guess at the sensor's blur; the reference, which the
     sensor did blur, tells what the truth itself scores.
+    reflectance_consistency (reflectance), spectral_consistency (degrees), spatial_shift (pixels of 10 m) and
+    the shares improvement, omission and hallucination: those of opensr-test, where there is a reference of
+    the same size. A patch for which one is not defined does not count in its mean.
     Each also for bicubic interpolation by the same scale, else by the reference's. All PSNR in dB.
     """
     scale, split = scale_between(patches, upscaled), assessed_split(patches)
@@ -36,26 +42,58 @@ def assess(patches: PatchStore, upscaled: PatchStore) -> dict[str, Any]:
     rows = []
     for index in progress(map(int, indices), "assess", "patch", len(indices)):
         reference = patches.reference(index) if patches.has_reference else None
-        rows.append(_measure(patches[index], upscaled[index] if scale > 1 else None, reference))
-    means = {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}
-    return {"sr": name, "scale": scale, "split": split, "patches": len(rows)} | means
+        candidates = _candidates(patches[index], upscaled[index] if scale > 1 else None, reference)
+        row = {}
+        if reference is not None:
+            row = _against_truth(patches[index], candidates, reference, patches.attributes["reflectance_max"])
+            candidates["_reference"] = reference
+        rows.append(row | _brought_back(patches[index], candidates))
+    return {"sr": name, "scale": scale, "split": split, "patches": len(rows)} | _means(rows)
 
 
-def _measure(image: Image, upscaled: Image | None, reference: Image | None) -> dict[str, float]:
+def _candidates(image: Image, upscaled: Image | None, reference: Image | None) -> dict[str, Image]:
+    """Return suffix of keys -> enlarged image: what was upscaled, and bicubic interpolation."""
     candidates: dict[str, Image] = {}
     if upscaled is not None:
         candidates[""] = upscaled
     size = reference if reference is not None else upscaled
     if size is not None:
         candidates["_bicubic"] = enlarge(image, len(size) // len(image))
-    values: dict[str, float] = {}
-    measures: dict[str, Callable[[Image, Image], float]] = {"psnr": psnr, "ssim": ssim}
-    if reference is not None:
-        for measure, function in measures.items():
-            for suffix, candidate in candidates.items():
-                if candidate.shape == reference.shape:
-                    values[measure + suffix] = function(candidate, reference)
-        candidates["_reference"] = reference
+    return candidates
+
+
+def _brought_back(image: Image, candidates: Mapping[str, Image]) -> dict[str, float]:
+    return {
+        "lr_psnr" + suffix: psnr(area_mean(candidate, len(candidate) // len(image)), image)
+        for suffix, candidate in candidates.items()
+    }
+
+
+def _against_truth(
+    image: Image, candidates: Mapping[str, Image], truth: Image, reflectance_max: int
+) -> dict[str, float]:
+    """Return what can be told of the candidates of the truth's size; NaN where a measure is not defined."""
+    found: dict[str, dict[str, float]] = {}
     for suffix, candidate in candidates.items():
-        values["lr_psnr" + suffix] = psnr(area_mean(candidate, len(candidate) // len(image)), image)
-    return values
+        if candidate.shape == truth.shape:
+            consistent = consistency(image, candidate, reflectance_max)
+            found[suffix] = {
+                "psnr": psnr(candidate, truth),
+                "ssim": ssim(candidate, truth),
+                "reflectance_consistency": consistent.reflectance,
+                "spectral_consistency": consistent.spectral,
+                "spatial_shift": consistent.shift,
+                **correctness(image, candidate, truth)._asdict(),
+            }
+    measures = dict.fromkeys(measure for values in found.values() for measure in values)
+    return {measure + suffix: found[suffix][measure] for measure in measures for suffix in found}
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each key over the rows where it is a number, left out where it is one in none.
+
+    Four decimals; four digits below 1.
+    """
+    known = {key: [row[key] for row in rows if not math.isnan(row[key])] for key in rows[0]}
+    means = {key: float(np.mean(values)) for key, values in known.items() if values}
+    return {key: float(f"{mean:.4g}") if abs(mean) < 1 else round(mean, 4) for key, mean in means.items()}

@@ -8,11 +8,13 @@ the 19 classes: 519,284 of 590,326 remain, the number of the paper.
 
 import bz2
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.compute
 import pyarrow.parquet
 
 from srscene.core.console import BadInput, say
@@ -30,13 +32,19 @@ OFFICIAL_MD5: dict[Split, str] = {
 
 METADATA_MD5 = "55687065e77b6d0b0f1ff604a6e7b49c"
 """Of the published metadata.parquet."""
-METADATA_BYTES = 256 << 20
-"""That it, and a row group of it in memory, may have."""
+METADATA_BYTES, GROUP_BYTES = 256 << 20, 64 << 20
+"""That it, and a row group's columns in memory, may have."""
 LIST_BYTES = 64 << 20
 """That a list may have."""
+MOST_PATCHES = 1_000_000
+"""That lists may name: BigEarthNet has 590,326."""
 LONGEST_NAME = 200
 """Letters of a patch's name, which the store holds at a fixed length."""
+LONGEST_TEXT, MOST_VALUES = 1000, 100
+"""Letters of any text in the metadata, and a row's labels on average."""
 _COLUMNS = ["patch_id", "labels", "split"]
+_ROWS = 4096
+"""That are made Python objects at a time."""
 
 
 class Listed(NamedTuple):
@@ -86,6 +94,8 @@ def _collect(entries: Iterable[tuple[str, Listed]], source: str) -> Splits:
             )
         if name in listed:
             twice.add(name)
+        elif len(listed) == MOST_PATCHES:
+            raise BadInput(f"{source}: names more than {MOST_PATCHES:,} patches, expected fewer; mend it")
         listed[name] = entry
     return Splits(listed, twice, source)
 
@@ -110,8 +120,8 @@ def _from_lists(texts: dict[Split, str]) -> Iterator[tuple[str, Listed]]:
     """Yield the first column."""
     for split, text in texts.items():
         entry = Listed(split)
-        for line in text.splitlines():
-            if name := line.partition(",")[0].strip():
+        for line in re.finditer(r"[^\r\n]+", text):
+            if name := line[0].partition(",")[0].strip():
                 yield name, entry
 
 
@@ -131,19 +141,52 @@ def _from_metadata(path: Path) -> Iterator[tuple[str, Listed]]:
     entries: dict[Listed, Listed] = {}  # few label sets, many patches: share them
     with reading(path, "version 2's metadata", "download it again"):
         _say_whether_published(path)
-        table = pyarrow.parquet.ParquetFile(path)
-        groups = [table.metadata.row_group(number) for number in range(table.num_row_groups)]
-        largest = max((group.total_byte_size for group in groups), default=0)
-        if largest > METADATA_BYTES:
-            raise BadInput(
-                f"{path}: a row group of {size(largest)}, expected at most {size(METADATA_BYTES)}; "
-                "download it again"
-            )
-        for batch in table.iter_batches(columns=_COLUMNS, batch_size=4096):
-            columns = (batch.column(column).to_pylist() for column in _COLUMNS)
-            for name, labels, split in zip(*columns, strict=True):
+        texts = _check_groups(path, pyarrow.parquet.read_metadata(path))
+        # what stands there once, for many rows, is held once: else a small file could take gigabytes
+        table = pyarrow.parquet.ParquetFile(path, read_dictionary=texts)
+        for batch in table.iter_batches(columns=_COLUMNS, batch_size=_ROWS, use_threads=False):
+            columns = [batch.column(column) for column in _COLUMNS]
+            for what, column in zip(_COLUMNS, columns, strict=True):
+                _check_values(path, what, column)
+            for name, labels, split in zip(*(column.to_pylist() for column in columns), strict=True):
                 entry = _metadata_entry(path, name, labels, split)
                 yield name, entries.setdefault(entry, entry)
+
+
+def _check_groups(path: Path, metadata: pyarrow.parquet.FileMetaData) -> list[str]:
+    """Raise BadInput where a row group would take too much memory; return the columns that are text."""
+    texts = set()
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        columns = [group.column(index) for index in range(group.num_columns)]
+        columns = [column for column in columns if column.path_in_schema.split(".")[0] in _COLUMNS]
+        texts |= {column.path_in_schema for column in columns if column.physical_type == "BYTE_ARRAY"}
+        values, total = 0, 0
+        for column in columns:
+            values, total = values + column.num_values, total + column.total_uncompressed_size
+        if total > GROUP_BYTES or values > 10 * MOST_PATCHES:
+            raise BadInput(
+                f"{path}: a row group of {size(total)} and {values:,} values, expected at most "
+                f"{size(GROUP_BYTES)} and {10 * MOST_PATCHES:,}; download it again"
+            )
+    return sorted(texts)
+
+
+def _check_values(path: Path, what: str, column: pyarrow.Array) -> None:
+    """Raise BadInput where a column's rows would take much memory as Python objects."""
+    while pyarrow.types.is_list(column.type) or pyarrow.types.is_large_list(column.type):
+        column = column.flatten()
+    count = len(column)
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.dictionary
+    longest = 0
+    if pyarrow.types.is_string(column.type) or pyarrow.types.is_binary(column.type):
+        longest = pyarrow.compute.max(pyarrow.compute.binary_length(column)).as_py() or 0
+    if pyarrow.types.is_nested(column.type) or count > MOST_VALUES * _ROWS or longest > LONGEST_TEXT:
+        raise BadInput(
+            f"{path}: column {what} has {count:,} values of type {column.type} with up to {longest:,} "
+            "letters, expected names and labels; mend it"
+        )
 
 
 def _metadata_entry(path: Path, name: object, labels: object, split: object) -> Listed:
