@@ -2,7 +2,7 @@
 
 import textwrap
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -14,9 +14,7 @@ from srscene.core.labels import CLASSES, short_label
 from srscene.core.store import Image
 from srscene.explain.cam import Maps
 from srscene.explain.coverage import to_patch_grid
-
-Scale = Literal["map", "row"]
-"""What a colour's height is told of: each map's own maximum, or that of a row's maps."""
+from srscene.explain.options import Scale
 
 
 class Row(NamedTuple):

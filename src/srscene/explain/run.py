@@ -50,7 +50,8 @@ def explain(
         Row(store[int(chosen[i])], store.labels[chosen[i]], probabilities[i], maps[i])
         for i in most_diverse(store.labels[chosen], options.rows)
     ]
-    draw(rows, options.columns, f"Grad-CAM of {backbone}, sr: {store.attributes.get('sr', 'none')}", figure)
+    title = f"Grad-CAM of {backbone}, sr: {store.attributes.get('sr', 'none')}"
+    draw(rows, options.columns, title, figure, options.scale)
 
 
 def predicted_or_top(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
