@@ -1,6 +1,7 @@
 """srscene: what DVC does not do."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -120,6 +121,9 @@ def report(
     figures: Annotated[Path, typer.Option(help="A folder for the figures, as PNG and PDF.")] = Path(
         "figures"
     ),
+    megabytes: Annotated[
+        float, typer.Option(min=0.1, help="That the page may have; pictures give way.")
+    ] = 2.0,
     margin: Margin = 0.02,
     resamples: Resamples = 1000,
 ) -> None:
@@ -132,7 +136,8 @@ def report(
     found = contrasts(cells, control, resamples, margin=margin)
     machine = params.read("machine", Machine)
     chosen = comparing.chosen_backbone(cells, backbone)
-    report.write(assemble.page(cells, found, chosen, machine, figures), out)
+    page = assemble.page(cells, found, chosen, machine, figures)
+    report.write(replace(page, most_bytes=round(megabytes * 1e6)), out)
 
 
 def run() -> None:

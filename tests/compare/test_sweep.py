@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -92,7 +93,7 @@ def test_a_failed_cell_is_reported_and_the_rest_ends(swept: tuple[Repo, str]) ->
     assert "1 there, 1 missing; about " in repo.run("srscene", *call, "--dry-run")
 
 
-def test_queued_once(swept: tuple[Repo, str]) -> None:
+def test_queued_once_and_run_by_dvcs_two_workers(swept: tuple[Repo, str]) -> None:
     repo, _ = swept
     call = ("sweep", "--sr", "bicubic", "--backbone", "resnet18", "--seed", "0,1", "--queue")
     assert "bicubic-resnet18-s1 is queued" in repo.run("srscene", *call)
@@ -100,7 +101,12 @@ def test_queued_once(swept: tuple[Repo, str]) -> None:
     assert "2 queued" in again
     assert "is queued" not in again
     assert repo.dvc("queue", "status").count("bicubic-resnet18") == 2
-    repo.dvc("queue", "remove", "--all")
+    repo.dvc("queue", "start", "-j", "2")
+    until = time.monotonic() + 300
+    while re.search("Queued|Running", repo.dvc("queue", "status")) and time.monotonic() < until:
+        time.sleep(2)
+    repo.dvc("queue", "stop")
+    assert "2 there" in repo.run("srscene", *call)
 
 
 def test_other_settings_do_not_overwrite_an_experiment(swept: tuple[Repo, str]) -> None:
