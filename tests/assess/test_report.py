@@ -107,7 +107,7 @@ def test_what_no_patch_defines_is_left_out(tmp_path: Path) -> None:
     high = store(tmp_path / "high", [Patch("p0", "test", LABELS[0], black)], sr="nearest")
     assess_store(low, high, tmp_path / "upscaling.json", tmp_path / "upscaling.png")
     report = json.loads((tmp_path / "upscaling.json").read_text())
-    assert {key for key in OPENSR if key in report} == {"reflectance_consistency", "spatial_shift"}
+    assert {key for key in OPENSR if key in report} == {"reflectance_consistency"}
     mixed = [dark[0], Patch("p1", "test", LABELS[1], at_10_m(scene(1)), scene(1))]
     low = store(tmp_path / "both", mixed, reflectance_max=2000)
     images = [Patch(p.name, "test", p.labels, enlarge(p.image, 4)) for p in mixed]

@@ -185,8 +185,9 @@ def _marked(
             }
             if rivals:
                 top = pick(rivals.values())
+                nobody = pick is max and not float(top)  # all at 0: none is best
                 for keys, value in rivals.items():
-                    marked[keys][column] = replace(group[keys][column], best=value == top)
+                    marked[keys][column] = replace(group[keys][column], best=value == top and not nobody)
     return marked
 
 
