@@ -13,7 +13,7 @@ from srscene.core.disk import reserve
 from srscene.core.labels import CLASSES
 from srscene.core.outputs import whole_file
 from srscene.core.reading import reading
-from srscene.core.store import Split, open_hdf5, read_text, write_texts
+from srscene.core.store import Split, open_hdf5, read_array, read_text, write_texts
 
 MARGIN = 1 << 16
 """Bytes that HDF5 itself takes, and more."""
@@ -63,9 +63,9 @@ def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
     with reading(path, "predictions", REMEDY), open_hdf5(path) as file:
         splits = {
             split: Predictions(
-                group["probabilities"][:],
-                group["labels"][:],
-                [name.decode() for name in group["names"][:]],
+                read_array(group["probabilities"]),
+                read_array(group["labels"]),
+                [name.decode() for name in read_array(group["names"])],
             )
             for split, group in file.items()
         }

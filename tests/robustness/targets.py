@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.robustness import archives, params, scratch, stores, trees, weights
+from tests.robustness import archives, downloads, params, scratch, stores, training, trees, weights
 from tests.robustness.judge import Attempt
 
 TARGETS: dict[str, Callable[[Path, int], Iterator[Attempt]]] = {
@@ -12,14 +12,19 @@ TARGETS: dict[str, Callable[[Path, int], Iterator[Attempt]]] = {
     "checkpoint .safetensors": weights.safetensors,
     "params.yaml, text": params.text,
     "params.yaml, values": params.values,
+    "archive .tar": archives.plain,
     "archive .tar.gz": archives.gzipped,
     "archive .tar.bz2": archives.bzip2,
     "archive .tar.zst": archives.zstd,
     "tree, bands": trees.bands,
     "tree, label files": trees.labels,
     "tree, lists": trees.lists,
+    "tree, metadata.parquet": trees.metadata,
+    "download": downloads.hostile,
     "store": stores.shards,
     "predictions.h5": stores.predicted,
-    "scratch": scratch.unfinished,
+    "scratch of upscale": scratch.unfinished,
+    "scratch of fit": training.fitted,
+    "scratch of train": training.epochs,
 }
 """Each yields attempts without end, made from a seed and kept in a folder."""

@@ -1,17 +1,17 @@
-"""An extracted tree of version 1, ingested: bands, label files and lists, none of which has a checksum.
+"""Extracted trees, ingested: bands, label files, lists and metadata, none of which has a checksum.
 
 What is cut, empty or something else altogether is refused. A flipped pixel, another label's name or another
 patch's in a list is as good as the true one; `md5sum` of the archive that they came in is what guards them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 from numpy.random import default_rng
 
-from tests.ingest.raw_patches import write_v1
+from tests.ingest.raw_patches import write_v1, write_v2
 from tests.robustness.archives import ingested
 from tests.robustness.judge import Attempt, quietly
 from tests.robustness.mutations import UNSEEN, damage, restore
@@ -30,9 +30,16 @@ def lists(folder: Path, seed: int) -> Iterator[Attempt]:
     yield from _attempts(folder, "*.csv", {*UNSEEN, "cut", "empty"}, seed)
 
 
-def _attempts(folder: Path, pattern: str, unchecked: set[str], seed: int) -> Iterator[Attempt]:
+def metadata(folder: Path, seed: int) -> Iterator[Attempt]:
+    """Of version 2."""
+    yield from _attempts(folder, "metadata.parquet", UNSEEN, seed, write_v2)
+
+
+def _attempts(
+    folder: Path, pattern: str, unchecked: set[str], seed: int, write: Callable[[Path], object] = write_v1
+) -> Iterator[Attempt]:
     root = folder / "raw"
-    write_v1(root)
+    write(root)
     files = {file: file.read_bytes() for file in sorted(root.glob(pattern))}
     run = partial(ingested, root, folder / "patches")
     expected = quietly(run)

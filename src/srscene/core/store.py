@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srscene.core.console import BadInput
+from srscene.core.disk import size
 from srscene.core.labels import CLASSES
 from srscene.core.reading import reading, what_it_is
 
@@ -149,9 +150,9 @@ def _read_table(path: Path, number: int) -> dict[str, Any]:
     with reading(path, "a whole shard of a store", remedy), open_hdf5(path) as file:
         arrays = [name for name in ("images", "reference") if name in file]
         table = {
-            "names": file["names"][:].astype("U").tolist(),
-            "labels": file["labels"][:],
-            "split": file["split"][:],
+            "names": read_array(file["names"]).astype("U").tolist(),
+            "labels": read_array(file["labels"]),
+            "split": read_array(file["split"]),
             "attributes": json.loads(read_text(file, "attributes")),
             "sha256": read_text(file, "sha256"),
             "arrays": {name: (file[name].id.get_offset(), file[name].shape) for name in arrays},
@@ -169,6 +170,14 @@ def open_hdf5(path: Path) -> h5py.File:
     if found := what_it_is(path):
         raise ValueError(found)
     return h5py.File(path, "r")
+
+
+def read_array(values: h5py.Dataset) -> NDArray[Any]:
+    """Return a data set; raises ValueError for one that is larger than its file: ours are not compressed."""
+    there = Path(values.file.filename).stat().st_size
+    if values.nbytes > there:
+        raise ValueError(f"{values.name} claims {size(values.nbytes)}, but the file has {size(there)}")
+    return np.asarray(values[:])
 
 
 def write_texts(file: h5py.File, texts: Mapping[str, str]) -> None:
