@@ -150,6 +150,19 @@ def test_two_workers_that_need_the_same_patches_at_once(swept: tuple[Repo, str])
     assert sum("bicubic:   0%" in log for log in logs) == 1, logs
 
 
+def test_a_page_of_them(swept: tuple[Repo, str], tmp_path: Path) -> None:
+    """The toy's classifiers can't be asked where they look: the page goes without, and a line says so."""
+    repo, _ = swept
+    page, drawn = tmp_path / "report.html", tmp_path / "figures"
+    only = [part for sr in ("none", "bicubic") for part in ("-e", f"{sr}-resnet50-s0")]
+    said = repo.run("srscene", "report", *only, "-o", str(page), "--figures", str(drawn), "--megabytes", "1")
+    assert "report: not all patches can be shown: " in said
+    assert "models/classifier" in said or "card.json" in said
+    assert page.stat().st_size < 1e6
+    assert page.read_text().count("data:image/webp") > 10
+    assert {file.name for file in drawn.iterdir()} >= {"figure2.png", "figure2.pdf", "gain-resnet50.png"}
+
+
 def test_what_disagrees_with_its_lock_does_not_count(swept: tuple[Repo, str]) -> None:
     repo, _ = swept
     (repo.folder / "params.yaml").write_text(

@@ -6,7 +6,7 @@ from pathlib import Path
 from srscene.compare import figures, formats, pictures, tables
 from srscene.compare.answer import Contrast, title
 from srscene.compare.cell import Cell
-from srscene.compare.report import Figure, Page
+from srscene.compare.report import Figure, Page, PatchPictures
 from srscene.core.console import BadInput, say
 from srscene.core.machine import Machine
 
@@ -23,21 +23,7 @@ def page(
     Without the upscaled patches, which DVC's cache has where the cells ran, the page goes without pictures,
     and a line says so.
     """
-    drawn = _gains(found, out) + _fidelity(cells, found, out)
-    shown = []
-    try:
-        with pictures.opened(cells) as (patches, stores):
-            indices = pictures.chosen(patches, PATCHES)
-            shown = pictures.side_by_side(patches, stores, indices, cells)
-            figures.side_by_side({patch.name: patch.pictures for patch in shown[:ROWS]}, out / "figure2")
-            label, seen = pictures.seen(stores, indices[0], cells, machine)
-            figures.attention(seen, f"{label} in {shown[0].name}", out / "figure3")
-            drawn += [
-                _figure(out, "figure2", "The same patches under every upscaler", "Patches side by side."),
-                _figure(out, "figure3", f"Where classifiers look for {label}", "Grad-CAM side by side."),
-            ]
-    except (BadInput, StopIteration) as error:
-        say(f"report: no patches to show: {error or 'no result has its patches in the cache'}")
+    shown, pictured = _pictures(cells, machine, out)
     made = [tables.table1(cells), tables.table2(cells, backbone)]
     return Page(
         dataset=cells[0].provenance.get("dataset", ""),
@@ -45,8 +31,38 @@ def page(
         contrasts=found,
         tables=[(f"Table {number}", formats.html(table)) for number, table in enumerate(made, 1)],
         patches=shown,
-        figures=drawn,
+        figures=_gains(found, out) + _fidelity(cells, found, out) + pictured,
     )
+
+
+def _pictures(cells: Sequence[Cell], machine: Machine, out: Path) -> tuple[list[PatchPictures], list[Figure]]:
+    """Return patches under every upscaler, and the paper's Figures 2 and 3 of them."""
+    shown: list[PatchPictures] = []
+    drawn: list[Figure] = []
+    if not any(pictures.UPSCALED in cell.outs for cell in cells):
+        say("report: no patches to show: DVC's cache has them where the cells ran")
+        return shown, drawn
+    try:
+        with pictures.opened(cells) as (patches, stores):
+            indices = pictures.chosen(patches, PATCHES)
+            shown = pictures.side_by_side(patches, stores, indices, cells)
+            figures.side_by_side({patch.name: patch.pictures for patch in shown[:ROWS]}, out / "figure2")
+            drawn.append(_figure(out, "figure2", "The same patches under every upscaler", _names(shown)))
+            label, seen = pictures.seen(stores, indices[0], cells, machine)
+            figures.attention(seen, f"{label} in {shown[0].name}", out / "figure3")
+            said = ", ".join(
+                f"{title(sr)} on {title(on)} {100 * s.coverage:.0f} %" for (sr, on), s in seen.items()
+            )
+            words = f"Grad-CAM of {label} in one patch; share of it above half of the maximum: {said}."
+            drawn.append(_figure(out, "figure3", f"Where classifiers look for {label}", words))
+    except BadInput as error:
+        say(f"report: not all patches can be shown: {error}")
+    return shown, drawn
+
+
+def _names(shown: Sequence[PatchPictures]) -> str:
+    upscalers = ", ".join(title(sr) for sr in shown[0].pictures)
+    return f"{min(len(shown), ROWS)} test patches, whole and zoomed, each under {upscalers}."
 
 
 def _gains(found: Sequence[Contrast], out: Path) -> list[Figure]:
