@@ -20,6 +20,7 @@ def main() -> None:
         params.read("seed", params.Seed),
         Path("metrics"),
         Path("plots"),
+        Path("models/model_card.md"),
     )
 
 

@@ -111,7 +111,8 @@ def _evaluate(folder: Path) -> Run:
     options = section("evaluate", EvaluateOptions, resamples=100)
     save_card(CARD, folder)
     card = folder / "card.json"
-    return lambda place: evaluate(predictions, curve, card, options, 0, place / "metrics", place / "plots")
+    outs = "metrics", "plots", "models/model_card.md"
+    return lambda place: evaluate(predictions, curve, card, options, 0, *(place / out for out in outs))
 
 
 def kills(stage: str, folder: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ import typer
 from srscene import leftovers
 from srscene.check import check as check_params
 from srscene.check import surroundings
-from srscene.core import params
 from srscene.core.console import BadInput, say
 from srscene.core.machine import Machine
 
@@ -134,7 +133,7 @@ def report(
 
     cells = comparing.cells_of(results, experiment or [])
     found = contrasts(cells, control, resamples, margin=margin)
-    machine = params.read("machine", Machine)
+    machine = Machine(batch_size="auto", workers="auto")
     chosen = comparing.chosen_backbone(cells, backbone)
     page = assemble.page(cells, found, chosen, machine, figures)
     report.write(replace(page, most_bytes=round(megabytes * 1e6)), out)

@@ -25,7 +25,7 @@ from tests.options import section
 
 OUTPUTS = [
     "metrics/test.json", "metrics/constant.json", "metrics/classes.json", "metrics/intervals.json",
-    "metrics/model_card.md",
+    "model_card.md",
     "plots/classes.csv", "plots/classes.png", "plots/precision_recall.csv", "plots/precision_recall.png",
     "plots/training.png",
 ]  # fmt: skip
@@ -59,6 +59,7 @@ def run(
         0,
         folder / "metrics",
         folder / "plots",
+        folder / "model_card.md",
         table,
     )
     found = {
@@ -72,7 +73,7 @@ def test_the_model_card_says_what_it_is_and_what_it_scored(tmp_path: Path) -> No
     test = split(80, 0)
     test.labels[:, 18] = 0
     found = run(tmp_path, test, split(40, 1))
-    card = (tmp_path / "metrics/model_card.md").read_text()
+    card = (tmp_path / "model_card.md").read_text()
     assert card.startswith("# test_resnet, sr: ")
     interval = found["intervals"]["macro_ap"]
     assert f"| macro_ap | {interval['value']:.3f} | {interval['low']:.3f} – {interval['high']:.3f} | " in card
@@ -83,7 +84,7 @@ def test_the_model_card_says_what_it_is_and_what_it_scored(tmp_path: Path) -> No
     evaluated = tmp_path / "predictions.h5", tmp_path / "training.csv", tmp_path / "card.json"
     options = section("evaluate", EvaluateOptions, resamples=100)
     with pytest.raises(BadInput, match=r"card\.json: .*a classifier's card.*dvc repro train"):
-        evaluate(*evaluated, options, 0, tmp_path / "metrics", tmp_path / "plots")
+        evaluate(*evaluated, options, 0, *(tmp_path / name for name in ("metrics", "plots", "model_card.md")))
 
 
 def test_outputs_are_whole_and_the_same_twice(tmp_path: Path) -> None:

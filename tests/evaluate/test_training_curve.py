@@ -39,7 +39,7 @@ def test_the_kept_epoch_is_the_first_of_the_best(tmp_path: Path, rows: list[str]
 def orange(path: Path) -> int:
     """Return how many pixels have the colour of the mark of the kept epoch."""
     picture = cv2.imread(str(path))
-    return int((abs(picture.astype(int) - (0x1F, 0x75, 0xD1)).sum(2) < 30).sum())
+    return int((abs(picture.astype(int) - (0x00, 0x5E, 0xD5)).sum(2) < 30).sum())
 
 
 def test_the_picture_has_a_second_panel_where_epochs_were_validated(tmp_path: Path) -> None:

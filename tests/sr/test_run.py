@@ -253,9 +253,10 @@ def test_a_run_killed_inside_a_shard_goes_on_at_the_piece(
     batches = []
     whole_batch = run._batch
 
-    def noted(upscale: Upscale, patches: PatchStore, indices: Sequence[int], *rest: Any) -> Any:
+    def noted(*inputs: Any) -> Any:
+        *_, indices, _size = inputs
         batches.append(list(indices))
-        return whole_batch(upscale, patches, indices, *rest)
+        return whole_batch(*inputs)
 
     monkeypatch.setattr(run, "_batch", noted)
     result = upscale("realesrgan", patches, tmp_path / "out", batch_size=2, precision="fp32")

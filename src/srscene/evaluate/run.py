@@ -33,14 +33,15 @@ def evaluate(
     seed: int,
     metrics_out: Path,
     plots_out: Path,
+    model_card_out: Path,
     table: Sequence[Metric] = METRICS,
 ) -> None:
     """Write the metrics of the classifier and of the best constant prediction, intervals, curves; print them.
 
-    `card` is the classifier's. `metrics_out` gets test.json, constant.json, classes.json, intervals.json and
-    model_card.md; `plots_out` classes and precision_recall, each as CSV and PNG, and training.png. Raises
-    BadInput when the predictions are damaged, hold no test patch or are not probabilities, and when the
-    training's CSV or the card is damaged.
+    `card` is the classifier's. `metrics_out` gets test.json, constant.json, classes.json and intervals.json;
+    `plots_out` classes and precision_recall, each as CSV and PNG, and training.png. Raises BadInput when the
+    predictions are damaged, hold no test patch or are not probabilities, and when the training's CSV or the
+    card is damaged.
     """
     splits, attributes = predictions.read(predictions_file)
     test, val = (_split(splits, name, predictions_file) for name in ("test", "val"))
@@ -71,9 +72,7 @@ def evaluate(
     _write(metrics_out / "classes.json", {name: values["f2"] for name, values in classes.items()})
     records = _records(model, limits, prior)
     _write(metrics_out / "intervals.json", records)
-    model_card.write(
-        card, records, classes, {**tested, "threshold": threshold}, metrics_out / "model_card.md"
-    )
+    model_card.write(card, records, classes, {**tested, "threshold": threshold}, model_card_out)
     _plot_classes(labels, classes, constant, what, plots_out)
     _plot_precision_recall(labels, scores, classes, constant, threshold, what, plots_out)
     training_curve.draw(training, variant, plots_out / "training.png")
