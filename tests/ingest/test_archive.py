@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import os
 import random
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import zstandard
 
 from srscene.core.console import BadInput
+from srscene.core.store import PatchStore
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.sources import Rejected, read_archive
@@ -111,6 +113,15 @@ def test_an_archive_of_which_nothing_comes_is_named(plain, tmp_path):
     (tmp_path / "raw/a.tar").write_bytes(b"x" * 2048)
     with pytest.raises(BadInput, match=r"raw/a\.tar: cut short or damaged"):
         ingest(tmp_path / "raw", tmp_path / "patches", "bigearthnet", SKIP)
+
+
+def test_what_lies_behind_a_plain_tar_is_not_read(plain, tmp_path):
+    write_lists(tmp_path / "raw", {"train": [NAME], "val": [], "test": []})
+    archive = tmp_path / "raw/a.tar"
+    archive.write_bytes(plain)
+    os.truncate(archive, 1 << 38)  # a hole of 275 GB
+    ingest(tmp_path / "raw", tmp_path / "patches", "bigearthnet", SKIP)
+    assert PatchStore(tmp_path / "patches").names == [NAME]
 
 
 def test_a_file_that_comes_twice_in_its_folder(tmp_path):

@@ -175,6 +175,16 @@ def test_metadata_of_other_types_are_refused_by_name(tmp_path, columns, found):
         read_splits(tmp_path)
 
 
+def test_lists_that_name_nothing_are_refused(tmp_path):
+    write_metadata(tmp_path, [])
+    with pytest.raises(BadInput, match=r"metadata\.parquet: names no patch"):
+        read_splits(tmp_path)
+    (tmp_path / "metadata.parquet").unlink()
+    write_lists(tmp_path, {"train": [], "val": [], "test": []})
+    with pytest.raises(BadInput, match=r"train\.csv, val\.csv, test\.csv: names no patch"):
+        read_splits(tmp_path)
+
+
 def test_metadata_that_are_not_the_published_ones_are_said_to_be_unchecked(tmp_path, capsys):
     write_metadata(tmp_path, V2_NAMES)
     read_splits(tmp_path)

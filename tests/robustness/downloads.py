@@ -135,6 +135,10 @@ def _nowhere(file: Answer, rng: Generator) -> None:
     file.location = NOWHERE[int(rng.integers(len(NOWHERE)))]
 
 
+def _in_circles(file: Answer, rng: Generator) -> None:
+    file.location = FILE
+
+
 def _shifted(file: Answer, rng: Generator) -> None:
     file.shift = int(rng.integers(1, 100))
 
@@ -153,6 +157,7 @@ WRONGS: dict[str, Callable[[Answer, Generator], None]] = {
     "error": _status,
     "no HTTP": _raw,
     "redirect to nowhere": _nowhere,
+    "redirect to itself": _in_circles,
     "another range": _shifted,
     "no ranges": _no_ranges,
 }

@@ -69,8 +69,11 @@ class Unpacked:
             ) from None
 
     def drain(self) -> None:
-        """Read to the end, behind which the checksums have been compared; raises what `read` does."""
-        while self.read():
+        """Read to the end, behind which the checksums have been compared; raises what `read` does.
+
+        A plain tar has none, and behind its end may be a hole of terabytes.
+        """
+        while suffix(self.path) != ".tar" and self.read():
             pass
 
     def close(self) -> None:

@@ -97,6 +97,8 @@ def _collect(entries: Iterable[tuple[str, Listed]], source: str) -> Splits:
         elif len(listed) == MOST_PATCHES:
             raise BadInput(f"{source}: names more than {MOST_PATCHES:,} patches, expected fewer; mend it")
         listed[name] = entry
+    if not listed:
+        raise BadInput(f"{source}: names no patch, expected at least one; mend it")
     return Splits(listed, twice, source)
 
 
