@@ -141,6 +141,32 @@ def test_a_killed_sweep_goes_on(swept: tuple[Repo, str]) -> None:
     assert names(repo) >= {"none-resnet26-s0", "bicubic-resnet26-s0"}
 
 
+def test_a_sweep_killed_alone_leaves_cells_that_count(swept: tuple[Repo, str]) -> None:
+    """Its cells go on by themselves; the same call meets their names, and ends well."""
+    repo, _ = swept
+    call = ["srscene", "sweep", "--sr", "none,bicubic", "--backbone", "resnet34", "--seed", "3", "-j", "2"]
+    sweep = subprocess.Popen(call, cwd=repo.folder, env=repo.environment, stdout=subprocess.DEVNULL)
+    log = repo.folder / ".dvc/tmp/sweep/none-resnet34-s3.log"
+    until = time.monotonic() + 60
+    while not (log.exists() and "Running stage" in log.read_text()) and time.monotonic() < until:
+        time.sleep(0.2)
+    sweep.kill()
+    sweep.wait()
+    said = repo.run(*call)
+    assert "failed" not in said
+    assert names(repo) >= {"none-resnet34-s3", "bicubic-resnet34-s3"}
+
+
+def test_what_is_there_is_run_again_on_request(swept: tuple[Repo, str]) -> None:
+    repo, _ = swept
+    call = ("sweep", "--sr", "none", "--backbone", "resnet50")
+    assert "1 there" in repo.run("srscene", *call, "--dry-run")
+    said = repo.run("srscene", *call, "--again")
+    assert "sweep: 1 cell: 1 missing" in said
+    assert "sweep: 1 of 1: none-resnet50-s0 done" in said
+    assert "Running stage" not in (repo.folder / ".dvc/tmp/sweep/none-resnet50-s0.log").read_text()
+
+
 def test_two_workers_that_need_the_same_patches_at_once(swept: tuple[Repo, str]) -> None:
     repo, _ = swept
     larger = ("-S", "upscalers.bicubic.upscale.scale=3")

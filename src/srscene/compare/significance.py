@@ -69,11 +69,6 @@ class Difference:
             return None
         return -self.difference if self.measure in LOWER_IS_BETTER else self.difference
 
-    @property
-    def equivalent(self) -> bool:
-        """Whether the difference is smaller than the margin, at the level of the intervals."""
-        return self.p_equivalent is not None and self.p_equivalent < 1 - LEVEL
-
 
 def contrast(a: Sample, b: Sample, margin: float = MARGIN) -> list[Difference]:
     """Return the difference in each of MEASURES; raises BadInput where a and b are not resampled alike."""

@@ -38,6 +38,10 @@ class Plan(NamedTuple):
     failed: list[Wanted]
     missing: list[Wanted]
 
+    def again(self) -> "Plan":
+        """Return the plan that also runs what is there: what the code has not changed, DVC restores."""
+        return self._replace(there=[], missing=self.there + self.missing)
+
 
 def plan(cells: Sequence[Wanted]) -> Plan:
     """Return the state of each cell; a name that an experiment with other settings has is not taken again."""
@@ -75,7 +79,8 @@ def show(state: Plan, jobs: int) -> None:
         if known:
             total = duration(mean(known) * len(todo) / jobs)
             cost = f"; about {total}, judging by {len(measured)} that ran here"
-    say(f"sweep: {sum(map(len, state))} cells: {', '.join(parts)}{cost}")
+    count = sum(map(len, state))
+    say(f"sweep: {count} cell{'' if count == 1 else 's'}: {', '.join(parts)}{cost}")
     table = Table("cell", "state", box=None, pad_edge=False)
     for kind, cells in state._asdict().items():
         for cell in cells:
@@ -148,12 +153,17 @@ def _start(cell: Wanted) -> Running:
 
 
 def _outcome(job: Running) -> str | None:
-    """Return why a cell that has ended does not count, if so."""
-    if job.process.returncode:
-        return f"{last_words(job.log)} ({job.log})"
-    found, unusable = results.read(experiments.named([job.cell.name]), experiments.cache())
+    """Return why a cell that has ended does not count, if so.
+
+    Its own run may fail at the end where an earlier sweep was killed, but not its cells: one of them took
+    the name meanwhile, with the same result.
+    """
+    ended = [found for found in experiments.experiments() if found.name == job.cell.name]
+    found, unusable = results.read(ended, experiments.cache())
     if found and results.identity(found[0].params) == job.cell.identity:
         return None
+    if job.process.returncode:
+        return f"{last_words(job.log)} ({job.log})"
     return unusable[0].why if unusable else "its parameters are not those that were asked for"
 
 
