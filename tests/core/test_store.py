@@ -6,21 +6,32 @@ import re
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import h5py
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from srscene.core import shard_writer, store
+from srscene.core import codec, shard_writer, store
 from srscene.core.console import BadInput
 from srscene.core.labels import CLASSES
 from srscene.core.scratch import kept
 from srscene.core.shard_writer import ShardWriter, patches_per_shard
 from srscene.core.store import SPLITS, Patch, PatchStore, shard_path, write_texts
+
+
+@pytest.fixture(params=["raw", "compressed"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The form in which stores hold small images: as they are, or compressed as large ones are."""
+    if request.param == "compressed":
+        monkeypatch.setattr(codec, "LEAST", 1)
+    return request.param
 
 
 def make_patch(seed: int, shape: tuple[int, int] = (6, 5), reference: bool = False) -> Patch:
@@ -57,14 +68,14 @@ def same(store: PatchStore, patches: list[Patch]) -> None:
         np.testing.assert_array_equal(image, patch.image)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     count=st.integers(1, 48),
     shard=st.integers(1, 35),
     shape=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     reference=st.booleans(),
 )
-def test_what_goes_in_comes_out(tmp_path, count, shard, shape, reference):
+def test_what_goes_in_comes_out(tmp_path, form, count, shard, shape, reference):
     shutil.rmtree(tmp_path / "store", ignore_errors=True)
     patches = [make_patch(seed, shape, reference) for seed in range(count)]
     store = PatchStore(write(tmp_path / "store", patches, shard, {"scale": 1}))
@@ -75,6 +86,10 @@ def test_what_goes_in_comes_out(tmp_path, count, shard, shape, reference):
     if reference:
         for index, patch in enumerate(patches):
             np.testing.assert_array_equal(store.reference(index), patch.reference)
+        backwards = range(count)[::-1]
+        np.testing.assert_array_equal(
+            store.references(backwards), [patches[index].reference for index in backwards]
+        )
     ranges = store.shard_ranges()
     assert [index for part in ranges for index in part] == list(range(count))
     assert all(len(part) == shard for part in ranges[:-1])
@@ -82,9 +97,11 @@ def test_what_goes_in_comes_out(tmp_path, count, shard, shape, reference):
         assert [patches[i].split for i in store.indices(split)] == [split] * len(store.indices(split))
 
 
-def test_the_same_patches_give_the_same_bytes(tmp_path):
+def test_the_same_patches_give_the_same_bytes_whatever_the_number_of_threads(tmp_path, form, monkeypatch):
     patches = [make_patch(seed) for seed in range(20)]
-    for name in "ab":
+    for name, threads in (("a", 1), ("b", 3)):
+        monkeypatch.setattr(shard_writer, "MOST_THREADS", threads)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
         write(tmp_path / name, patches, 8, {"b": 1, "a": [2]} if name == "a" else {"a": [2], "b": 1})
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
@@ -96,11 +113,58 @@ def test_any_hdf5_reader_can_read_it(tmp_path):
     with h5py.File(shard_path(tmp_path, 0)) as file:
         np.testing.assert_array_equal(file["images"][:], [patch.image for patch in patches])
         assert file["images"].chunks is None
+        assert [zlib.crc32(patch.image) for patch in patches] == file["images_crc32"][:].tolist()
         assert file["names"].asstr()[3] == "patch_3"
         assert json.loads(file.attrs["classes"]) == list(CLASSES)
 
 
-def test_the_writer_keeps_nothing_of_the_array_it_is_given(tmp_path):
+def test_any_reader_of_jpeg_2000_can_read_what_is_compressed(tmp_path):
+    patches = [make_patch(seed, (200, 210)) for seed in range(3)]
+    write(tmp_path, patches, 100)
+    with h5py.File(shard_path(tmp_path, 0)) as file:
+        images = file["images"]
+        assert (images.ndim, images.chunks) == (1, None)
+        assert (images.attrs["codec"], images.attrs["shape"]) == (b"htj2k", b"[200, 210, 3]")
+        for number, patch in enumerate(patches):
+            start, end = file["images_offsets"][number : number + 2]
+            codestream = images[start:end]
+            assert zlib.crc32(codestream) == file["images_crc32"][number]
+            np.testing.assert_array_equal(imagecodecs.htj2k_decode(codestream), patch.image)
+            np.testing.assert_array_equal(Image.open(io.BytesIO(codestream.tobytes())), patch.image)
+
+
+def test_only_large_images_are_compressed(tmp_path):
+    small = make_patch(0, (45, 46), reference=True)
+    with ShardWriter(shard_path(tmp_path, 0)) as writer:
+        writer.extend([small] * 3)
+    with h5py.File(shard_path(tmp_path, 0)) as file:
+        assert file["images"].shape == (3, 45, 46, 3)
+        assert file["reference"].ndim == 1
+    opened = PatchStore(tmp_path)
+    np.testing.assert_array_equal(opened.references([2]), [small.reference])
+    np.testing.assert_array_equal(opened[2], small.image)
+
+
+def test_the_digest_is_of_pixels_whatever_their_form(tmp_path, monkeypatch):
+    patches = [make_patch(seed, reference=True) for seed in range(4)]
+    raw = PatchStore(write(tmp_path / "raw", patches, 3))
+    monkeypatch.setattr(codec, "LEAST", 1)
+    compressed = PatchStore(write(tmp_path / "compressed", patches, 3))
+    assert raw.shards[0].images["images"].compressed != compressed.shards[0].images["images"].compressed
+    assert raw.digest == compressed.digest
+
+
+def test_few_images_wait_to_be_compressed(tmp_path, monkeypatch):
+    monkeypatch.setattr(shard_writer, "WAITING_BYTES", 3 * 200 * 200 * 3)
+    with ShardWriter(shard_path(tmp_path, 0)) as writer:
+        for seed in range(12):
+            writer.add(make_patch(seed, (200, 200)))
+            assert writer.count == seed + 1
+            assert len(writer._waiting) <= 3
+    assert len(PatchStore(tmp_path)) == 12
+
+
+def test_the_writer_keeps_nothing_of_the_array_it_is_given(tmp_path, form):
     image = np.zeros((4, 4, 3), np.uint8)
     with ShardWriter(shard_path(tmp_path, 0)) as writer:
         for value in range(5):
@@ -193,8 +257,10 @@ def test_a_shard_without_its_tables_is_noticed(tmp_path):
         ("labels", np.zeros((2, 19), np.uint8), r"labels of \(2, 19\) for 1 names"),
         ("labels", np.full((1, 19), 2, np.uint8), "labels or splits that there are not"),
         ("split", np.array([3], np.uint8), "labels or splits that there are not"),
-        ("images", np.zeros((2, 4, 4, 3), np.uint8), r"images of \(2, 4, 4, 3\) for 1 names"),
+        ("images", np.zeros((2, 4, 4, 3), np.uint8), r"images of \(2, 4, 4, 3\) uint8 for 1 checksums"),
         ("images", np.zeros((1, 4, 4), np.uint8), r"images of \(1, 4, 4\)"),
+        ("images", np.zeros((1, 4, 4, 3), np.int16), r"images of \(1, 4, 4, 3\) int16"),
+        ("images_crc32", np.zeros(2, np.uint32), r"images of \(1, 6, 5, 3\) uint8 for 2 checksums"),
     ],
 )
 def test_tables_that_do_not_fit_together_are_noticed(tmp_path, name, values, found):
@@ -206,6 +272,77 @@ def test_tables_that_do_not_fit_together_are_noticed(tmp_path, name, values, fou
         PatchStore(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("lie", "found"),
+    [
+        (lambda good: good[[0, 2, 1, 3]], "images that do not lie one behind the other"),
+        (lambda good: good[[0, 1, 1, 3]], "images that do not lie one behind the other"),
+        (
+            lambda good: good + np.array([7, 0, 0, 0], np.uint64),
+            "images that do not lie one behind the other",
+        ),
+        (lambda good: good[[0, 1, 3]], "images of"),
+        (lambda good: good + np.array([0, 0, 0, 1], np.uint64), "images of"),
+        (lambda good: good.astype(np.float64), "images of"),
+        (lambda good: good[:0], ""),
+    ],
+)
+def test_offsets_that_lie_are_noticed(tmp_path, monkeypatch, lie, found):
+    monkeypatch.setattr(codec, "LEAST", 1)
+    path = shard_path(write(tmp_path, [make_patch(seed) for seed in range(3)], 3), 0)
+    with h5py.File(path, "r+") as file:
+        lies = lie(file["images_offsets"][:])
+        del file["images_offsets"]
+        file["images_offsets"] = lies
+    with pytest.raises(BadInput, match=rf"shard-00000\.h5: damaged \({found}"):
+        PatchStore(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"shape": "[60000, 60000, 3]"},
+        {"shape": "[-6, -5, 3]"},
+        {"shape": "[6, 5, 4]"},
+        {"shape": "6"},
+        {"codec": "jpegls"},
+    ],
+)
+def test_a_form_that_is_none_is_refused(tmp_path, monkeypatch, texts):
+    monkeypatch.setattr(codec, "LEAST", 1)
+    path = shard_path(write(tmp_path, [make_patch(0)], 1), 0)
+    with h5py.File(path, "r+") as file:
+        write_texts(file["images"], texts)
+    with pytest.raises(BadInput, match=r"shard-00000\.h5: damaged"):
+        PatchStore(tmp_path)
+
+
+def test_images_of_another_size_in_a_later_shard_are_refused(tmp_path):
+    write(tmp_path, [make_patch(0), make_patch(1)], 1)
+    shard_path(tmp_path, 1).unlink()
+    with ShardWriter(shard_path(tmp_path, 1)) as writer:
+        writer.add(make_patch(1, (6, 6)))
+    with pytest.raises(BadInput, match=r"shard-00001\.h5: images of .*6, 6, 3.*expected .*6, 5, 3"):
+        PatchStore(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["images", "reference"])
+def test_a_damaged_image_is_one_line_and_the_others_are_read(tmp_path, form, name):
+    patches = [make_patch(seed, reference=True) for seed in range(3)]
+    path = shard_path(write(tmp_path, patches, 3), 0)
+    images = PatchStore(tmp_path).shards[0].images[name]
+    data = bytearray(path.read_bytes())
+    data[images.begins + int(images.offsets[2]) - 1] ^= 1
+    path.write_bytes(data)
+    opened = PatchStore(tmp_path)
+    with pytest.raises(
+        BadInput, match=rf"shard-00000\.h5: damaged .*expected {name} of patch_1 as .*; delete"
+    ):
+        opened.batch([0, 1]) if name == "images" else opened.reference(1)
+    np.testing.assert_array_equal(opened[2], patches[2].image)
+    np.testing.assert_array_equal(opened.reference(0), patches[0].reference)
+
+
 def test_another_order_of_classes_is_refused(tmp_path):
     path = shard_path(write(tmp_path, [make_patch(0)], 1), 0)
     with h5py.File(path, "r+") as file:
@@ -214,7 +351,7 @@ def test_another_order_of_classes_is_refused(tmp_path):
         PatchStore(tmp_path)
 
 
-def test_a_batch_is_the_images_in_the_order_asked_for(tmp_path):
+def test_a_batch_is_the_images_in_the_order_asked_for(tmp_path, form):
     patches = [make_patch(seed) for seed in range(7)]
     opened = PatchStore(write(tmp_path, patches, 3))
     np.testing.assert_array_equal(opened.batch([6, 0, 3, 3]), [patches[i].image for i in (6, 0, 3, 3)])
@@ -276,9 +413,9 @@ def interrupted(path: Path, patches: list[Patch], error: type[BaseException] = K
 
 
 @pytest.mark.parametrize("seconds", [0, 1e9])
-def test_an_interrupted_shard_is_finished_to_the_same_bytes(tmp_path, monkeypatch, seconds):
+def test_an_interrupted_shard_is_finished_to_the_same_bytes(tmp_path, monkeypatch, form, seconds):
     monkeypatch.setattr(shard_writer, "CHECKPOINT_SECONDS", seconds)
-    patches = [make_patch(seed) for seed in range(10)]
+    patches = [make_patch(seed, reference=True) for seed in range(10)]
     whole, path = shard_path(tmp_path / "whole", 0), shard_path(tmp_path / "parts", 0)
     with ShardWriter(whole, {"sr": "hat"}) as writer:
         writer.extend(patches)
@@ -294,19 +431,21 @@ def test_an_interrupted_shard_is_finished_to_the_same_bytes(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "journal"])
-def test_damaged_pieces_are_made_again(tmp_path, monkeypatch, capsys, damage):
+def test_damaged_pieces_are_made_again(tmp_path, monkeypatch, capsys, form, damage):
     monkeypatch.setattr(shard_writer, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(shard_writer, "WAITING_BYTES", 0)
     patches = [make_patch(seed) for seed in range(6)]
     path = shard_path(tmp_path, 0)
     interrupted(path, patches[:5])
     part, journal = path.with_suffix(".images.part"), path.with_suffix(".journal")
     data = bytearray(part.read_bytes())
-    piece = len(data) // 5
+    pieces = [json.loads(line.split(" ", 1)[1])["images"]["images"] for line in journal.open()]
+    third, end = np.cumsum([0, *(piece["lengths"][0] for piece in pieces)])[2:4]
     if damage == "flip":
-        data[2 * piece + 7] ^= 1
+        data[third + 7] ^= 1
         part.write_bytes(data)
     elif damage == "cut":
-        part.write_bytes(data[: 3 * piece - 1])
+        part.write_bytes(data[: end - 1])
     elif damage == "gone":
         part.unlink()
     else:
@@ -326,14 +465,17 @@ def test_shards_are_about_a_gigabyte():
 
 
 LIMITED = """
-import resource
+import resource, sys
 from pathlib import Path
+from srscene.core import codec
 from srscene.core.console import run_stage
 from srscene.core.shard_writer import ShardWriter
 from tests.core.test_store import make_patch
 
 def main():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+    codec.LEAST = int(sys.argv[1])
+    limit = int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     with ShardWriter(Path("shard-00000.h5"), resume=True) as writer:
         for seed in range(writer.count, 30):
             writer.add(make_patch(seed))
@@ -342,11 +484,12 @@ run_stage(main)
 """
 
 
-def test_a_full_disk_is_one_line_and_the_next_run_ends_in_the_same_bytes(tmp_path):
+@pytest.mark.parametrize("limit", [2_000, 9_000])
+def test_a_full_disk_is_one_line_and_the_next_run_ends_in_the_same_bytes(tmp_path, form, limit):
     patches = [make_patch(seed) for seed in range(30)]
     whole = shard_path(write(tmp_path / "whole", patches, 30), 0)
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED],
+        [sys.executable, "-c", LIMITED, str(codec.LEAST), str(limit)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,

@@ -11,7 +11,7 @@ from unittest.mock import patch as replaced
 
 from numpy.random import default_rng
 
-from srscene.core import shard_writer
+from srscene.core import codec, shard_writer
 from srscene.core.machine import Machine
 from srscene.core.store import Image, PatchStore
 from srscene.sr.run import upscale_store
@@ -32,16 +32,21 @@ class Killed(PatchStore):
         return super().batch(indices)
 
 
-def unfinished(folder: Path, seed: int) -> Iterator[Attempt]:
+def compressed(folder: Path, seed: int) -> Iterator[Attempt]:
+    """The same of pictures that are compressed, as large ones are."""
+    yield from unfinished(folder, seed, least=1)
+
+
+def unfinished(folder: Path, seed: int, least: int = codec.LEAST) -> Iterator[Attempt]:
     """Shards, their digests, and of the shard that was begun the pictures and the journal."""
     store(folder / "patches", images(9, 4, 4))
     weights, left = folder / "weights", folder / "left"
     weights.mkdir()
-    run = partial(_upscaled, PatchStore(folder / "patches"), folder)
+    run = partial(_upscaled, PatchStore(folder / "patches"), folder, least)
     expected = quietly(run)
     shutil.rmtree(folder / ".scratch")
     try:
-        quietly(partial(_upscaled, Killed(folder / "patches"), folder))
+        quietly(partial(_upscaled, Killed(folder / "patches"), folder, least))
     except KeyboardInterrupt:
         (folder / ".scratch").rename(left)
     files = [file.relative_to(left) for file in sorted(left.rglob("*")) if file.is_file()]
@@ -58,12 +63,13 @@ def unfinished(folder: Path, seed: int) -> Iterator[Attempt]:
         yield Attempt(f"{kind}: {file.name}, seed {[seed, number]}", run, expected, (file.name,))
 
 
-def _upscaled(patches: PatchStore, folder: Path) -> dict[str, bytes]:
+def _upscaled(patches: PatchStore, folder: Path, least: int) -> dict[str, bytes]:
     out, machine = folder / "out", Machine(batch_size=1, workers="auto")
     options: Any = upscale_options("bicubic")
     with (
         replaced.dict(os.environ, {"DVC_ROOT": str(folder)}),
         replaced.object(shard_writer, "SHARD_BYTES", SHARD),
+        replaced.object(codec, "LEAST", least),
     ):
         upscale_store("bicubic", options, machine, patches, folder / "weights", out)
     found = {file.name: file.read_bytes() for file in out.iterdir()}

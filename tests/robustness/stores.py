@@ -1,7 +1,8 @@
 """Shards opened by PatchStore, and predictions.h5: HDF5 without checksums in it.
 
-Opening a store reads no image, so that its recorded digest is not compared; DVC's hash of the file is what
-guards the values. What does not fit together is refused when the file is opened, and not later.
+Each image of a store has a checksum of its own, which is compared when it is read. Opening a store reads no
+image, so that its recorded digest is not compared; DVC's hash of the file is what guards the other values.
+What does not fit together is refused when the file is opened, and not later.
 """
 
 import multiprocessing
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.random import default_rng
 
 from srscene import predictions
-from srscene.core.store import PatchStore, shard_path
+from srscene.core.store import Image, PatchStore, shard_path
 from srscene.predictions import Predictions
 from tests.robustness.judge import SECONDS, Attempt
 from tests.robustness.mutations import UNSEEN, damage
@@ -25,8 +26,16 @@ FORK = multiprocessing.get_context("fork")
 
 
 def shards(folder: Path, seed: int) -> Iterator[Attempt]:
-    store(folder / "patches", images(5, 8, 8))
-    yield from _attempts(shard_path(folder / "patches", 0), partial(_all_of, folder / "patches"), seed)
+    yield from _shards(folder / "patches", images(5, 8, 8), seed)
+
+
+def compressed(folder: Path, seed: int) -> Iterator[Attempt]:
+    yield from _shards(folder / "patches", images(3, 184, 184), seed)
+
+
+def _shards(folder: Path, pixels: Image, seed: int) -> Iterator[Attempt]:
+    store(folder, pixels)
+    yield from _attempts(shard_path(folder, 0), partial(_all_of, folder), seed)
 
 
 def predicted(folder: Path, seed: int) -> Iterator[Attempt]:

@@ -22,8 +22,10 @@ TARGETS: dict[str, Callable[[Path, int], Iterator[Attempt]]] = {
     "tree, metadata.parquet": trees.metadata,
     "download": downloads.hostile,
     "store": stores.shards,
+    "store, compressed": stores.compressed,
     "predictions.h5": stores.predicted,
     "scratch of upscale": scratch.unfinished,
+    "scratch of upscale, compressed": scratch.compressed,
     "scratch of fit": training.fitted,
     "scratch of train": training.epochs,
 }

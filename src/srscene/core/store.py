@@ -2,13 +2,21 @@
 
 A store is a folder of `shard-00000.h5`, `shard-00001.h5`, … Each shard holds, for its n patches,
 
-    images     (n, H, W, 3) uint8, RGB, contiguous: read through a memory map at the data set's offset
-    reference  (n, H', W', 3) uint8, only where the true high-resolution image is known
-    labels     (n, 19) uint8 of 0 and 1, columns as in the attribute `classes`
-    split      (n,) uint8, index into SPLITS
-    names      (n,) fixed-length ASCII
+    images          (n, H, W, 3) uint8, RGB, where they are small, as ingested; larger ones are compressed,
+                    without loss: (N,) uint8, n codestreams of JPEG 2000 one behind the other
+    images_offsets  (n + 1,) uint64, only then: image i is images[offsets[i] : offsets[i + 1]]
+    images_crc32    (n,) uint32, of each image's bytes in `images`
+    reference       and so on: as images, only where the true high-resolution image is known
+    labels          (n, 19) uint8 of 0 and 1, columns as in the attribute `classes`
+    split           (n,) uint8, index into SPLITS
+    names           (n,) fixed-length ASCII
 
-and in its attribute `sha256` the digest of all of them. `shard_writer` writes them.
+and in its attribute `sha256` the digest of all of them, that of images being of their pixels. Images are
+contiguous: read through a memory map at the data set's offset. `shard_writer` writes them. Without srscene:
+
+    file = h5py.File("data/upscaled/shard-00000.h5")
+    start, end = file["images_offsets"][i : i + 2]
+    image = imagecodecs.htj2k_decode(file["images"][start:end])  # or any reader of JPEG 2000, such as Pillow
 """
 
 import json
@@ -18,11 +26,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zlib import crc32
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from srscene.core import codec
 from srscene.core.console import BadInput
 from srscene.core.disk import size
 from srscene.core.labels import CLASSES
@@ -31,6 +41,8 @@ from srscene.core.reading import reading, what_it_is
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Image = NDArray[np.uint8]
+DATA_SETS = ("images", "reference")
+REMEDY = "delete it and run the stage again"
 OPEN_MAPS = 512
 """Memory maps that a store keeps; each holds a file descriptor, of which a process usually has 1,024."""
 
@@ -45,11 +57,24 @@ class Patch(NamedTuple):
     reference: Image | None = None
 
 
+class Images(NamedTuple):
+    """Where in a shard's file the images of a data set lie, as codestreams or as they are.
+
+    `shape` is that of an image, (H, W, 3), `begins` its first byte, `offsets` (n + 1,) count from there.
+    """
+
+    shape: tuple[int, int, int]
+    compressed: bool
+    begins: int
+    offsets: NDArray[np.uint64]
+    crc32: NDArray[np.uint32]
+
+
 class Shard(NamedTuple):
-    """A shard's file, and where in it the images lie: data set -> (offset in bytes, shape)."""
+    """A shard's file, and its images by data set."""
 
     path: Path
-    arrays: dict[str, tuple[int, tuple[int, ...]]]
+    images: dict[str, Images]
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -61,7 +86,8 @@ class PatchStore:
 
     Opening reads no image. However many shards there are, at most OPEN_MAPS are mapped at a time. Safe to
     pass to DataLoader workers: maps are opened lazily in each process.
-    Raises BadInput when the folder holds no shard, a shard is missing or damaged, or classes differ.
+    Raises BadInput when the folder holds no shard, a shard is missing or damaged, or classes or sizes
+    differ; and on reading an image that is damaged.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -77,9 +103,10 @@ class PatchStore:
         self.classes = CLASSES
         self.digest = sha256("".join(table["sha256"] for table in tables).encode()).hexdigest()
         """Stands for all that the store holds, as its shards recorded it when they were written."""
-        self.shards = [Shard(path, table["arrays"]) for path, table in zip(paths, tables, strict=True)]
-        self.image_shape: tuple[int, int, int] = tables[0]["arrays"]["images"][1][1:]
-        self.has_reference: bool = "reference" in tables[0]["arrays"]
+        self.shards = [Shard(path, table["images"]) for path, table in zip(paths, tables, strict=True)]
+        self._shapes = _one_shape(self.shards)
+        self.image_shape = self._shapes["images"]
+        self.has_reference = "reference" in self._shapes
         self._starts = np.cumsum([0] + [len(table["names"]) for table in tables])
         self._maps: OrderedDict[tuple[int, str], NDArray[np.uint8]] = OrderedDict()
 
@@ -87,7 +114,7 @@ class PatchStore:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Image:
-        return np.array(self._view(index, "images"))
+        return self._read([index], "images")[0]
 
     def __iter__(self) -> Iterator[Image]:
         return (self[index] for index in range(len(self)))
@@ -97,18 +124,15 @@ class PatchStore:
 
     def batch(self, indices: Sequence[int] | NDArray[np.intp]) -> Image:
         """Return the images of these patches, (N, H, W, 3) uint8."""
-        images = np.empty((len(indices), *self.image_shape), np.uint8)
-        for row, index in enumerate(indices):
-            images[row] = self._view(int(index), "images")
-        return images
+        return self._read(indices, "images")
 
     def references(self, indices: Sequence[int] | NDArray[np.intp]) -> Image:
         """Return the true high-resolution images of these patches, (N, H', W', 3) uint8."""
-        return np.stack([self._view(int(index), "reference") for index in indices])
+        return self._read(indices, "reference")
 
     def reference(self, index: int) -> Image:
         """Return the true high-resolution image of patch `index`, (H', W', 3) uint8."""
-        return np.array(self._view(index, "reference"))
+        return self._read([index], "reference")[0]
 
     def split_of(self, index: int) -> Split:
         """Return the split of patch `index`."""
@@ -125,44 +149,86 @@ class PatchStore:
             for start, end in zip(self._starts[:-1], self._starts[1:], strict=True)
         ]
 
-    def _view(self, index: int, name: str) -> Image:
-        """Return an image as a view into its shard's memory map."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        shard = int(np.searchsorted(self._starts, index, "right")) - 1
+    def _read(self, indices: Sequence[int] | NDArray[np.intp], name: str) -> Image:
+        """Return images of a data set, (N, H, W, 3) uint8."""
+        pixels = np.empty((len(indices), *self._shapes[name]), np.uint8)
+        for out, index in zip(pixels, map(int, indices), strict=True):
+            if not 0 <= index < len(self):
+                raise IndexError(index)
+            shard = int(np.searchsorted(self._starts, index, "right")) - 1
+            path, images = self.shards[shard].path, self.shards[shard].images[name]
+            row = index - int(self._starts[shard])
+            data = self._map(shard, name)[int(images.offsets[row]) : int(images.offsets[row + 1])].tobytes()
+            with reading(path, f"{name} of {self.names[index]} as they were written", REMEDY):
+                if crc32(data) != images.crc32[row]:
+                    raise ValueError("another CRC-32")
+                if images.compressed:
+                    codec.decode(data, out)
+                else:
+                    out[:] = np.frombuffer(data, np.uint8).reshape(out.shape)
+        return pixels
+
+    def _map(self, shard: int, name: str) -> NDArray[np.uint8]:
+        """Return the bytes of a shard's data set, from a memory map."""
         key = (shard, name)
         if key in self._maps:
             self._maps.move_to_end(key)
         else:
-            path, arrays = self.shards[shard]
-            offset, shape = arrays[name]
-            self._maps[key] = np.memmap(path, np.uint8, "r", offset, shape)
+            path, images = self.shards[shard].path, self.shards[shard].images[name]
+            self._maps[key] = np.memmap(path, np.uint8, "r", images.begins, int(images.offsets[-1]))
             if len(self._maps) > OPEN_MAPS:
                 self._maps.popitem(last=False)  # unmapped, and its descriptor closed, with its last view
-        view: Image = self._maps[key][index - self._starts[shard]]
-        return view
+        return self._maps[key]
 
 
 def _read_table(path: Path, number: int) -> dict[str, Any]:
     if path != shard_path(path.parent, number):
         raise BadInput(f"{path}: {shard_path(path.parent, number).name} is missing; run the stage again")
-    remedy = "delete it and run the stage again"
-    with reading(path, "a whole shard of a store", remedy), open_hdf5(path) as file:
-        arrays = [name for name in ("images", "reference") if name in file]
+    with reading(path, "a whole shard of a store", REMEDY), open_hdf5(path) as file:
         table = {
             "names": read_array(file["names"]).astype("U").tolist(),
             "labels": read_array(file["labels"]),
             "split": read_array(file["split"]),
             "attributes": json.loads(read_text(file, "attributes")),
             "sha256": read_text(file, "sha256"),
-            "arrays": {name: (file[name].id.get_offset(), file[name].shape) for name in arrays},
+            "images": {name: _read_images(file, name) for name in DATA_SETS if name in file},
         }
         classes = tuple(json.loads(read_text(file, "classes")))
         if problem := _inconsistent(table, path.stat().st_size):
-            raise BadInput(f"{path}: damaged ({problem}); {remedy}")
+            raise BadInput(f"{path}: damaged ({problem}); {REMEDY}")
     if classes != CLASSES:
         raise BadInput(f"{path}: its classes are {classes[:2]}…, expected {CLASSES[:2]}…; ingest again")
     return table
+
+
+def _read_images(file: h5py.File, name: str) -> Images:
+    """Return where images lie; raises ValueError for what this module can't read."""
+    images, checksums = file[name], read_array(file[f"{name}_crc32"])
+    compressed = f"{name}_offsets" in file
+    if compressed:
+        height, width, channels = map(int, json.loads(read_text(images, "shape")))
+        found, shape = read_text(images, "codec"), (height, width, channels)
+        offsets = read_array(file[f"{name}_offsets"])
+        if found != codec.NAME or not codec.compressed(shape):
+            raise ValueError(f"{name} of {shape} in {found}")
+        fits = images.shape == (offsets[-1],) and offsets.dtype == np.uint64
+    else:
+        shape = images.shape[1:]
+        offsets = np.arange(len(checksums) + 1, dtype=np.uint64) * math.prod(shape)
+        fits = len(images) == len(checksums)
+    if not fits or images.dtype != np.uint8 or checksums.dtype != np.uint32 or checksums.ndim != 1:
+        raise ValueError(f"{name} of {images.shape} {images.dtype} for {len(checksums)} checksums")
+    return Images(shape, compressed, images.id.get_offset(), offsets, checksums)
+
+
+def _one_shape(shards: Sequence[Shard]) -> dict[str, tuple[int, int, int]]:
+    """Return the shape of a store's images by data set; raises BadInput where a shard has another."""
+    first = {name: images.shape for name, images in shards[0].images.items()}
+    for path, found in shards:
+        shapes = {name: images.shape for name, images in found.items()}
+        if shapes != first:
+            raise BadInput(f"{path}: images of {shapes}, expected {first} as in the first shard; {REMEDY}")
+    return first
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -205,11 +271,13 @@ def _inconsistent(table: dict[str, Any], file_size: int) -> str:
             return f"{name} of {table[name].shape} for {count} names"
     if count and (table["labels"].max() > 1 or table["split"].max() >= len(SPLITS)):
         return "labels or splits that there are not"
-    if "images" not in table["arrays"]:
+    if "images" not in table["images"]:
         return "no images"
-    for name, (offset, shape) in table["arrays"].items():
-        if offset is None or len(shape) != 4 or shape[0] != count or shape[3] != 3:
-            return f"{name} of {shape} for {count} names"
-        if offset + math.prod(shape) > file_size:
+    for name, (shape, _, begins, offsets, checksums) in table["images"].items():
+        if len(shape) != 3 or shape[2] != 3 or len(offsets) != count + 1 or len(checksums) != count:
+            return f"{name} of {(len(offsets) - 1, *shape)} for {count} names"
+        if begins is None or offsets[0] or (offsets[1:] <= offsets[:-1]).any():
+            return f"{name} that do not lie one behind the other"
+        if begins + int(offsets[-1]) > file_size:
             return f"{name} reach beyond the end of the file"
     return ""
