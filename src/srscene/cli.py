@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,9 @@ def sweep(
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells at a time.")] = 1,
     queue: Annotated[bool, typer.Option("--queue", help="Only queue; `dvc queue start` runs.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also run what is there, e.g. after a change of the code.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what there is and what is missing.")
     ] = False,
@@ -65,6 +69,8 @@ def sweep(
     surroundings()
     cells = grids.wanted(grids.from_options(grid, sr, backbone, seed), set_param or [])
     state = sweeps.plan(cells)
+    if again:
+        state = state.again()
     sweeps.show(state, jobs)
     if queue:
         sweeps.enqueue(state)
@@ -137,6 +143,96 @@ def report(
     chosen = comparing.chosen_backbone(cells, backbone)
     page = assemble.page(cells, found, chosen, machine, figures)
     report.write(replace(page, most_bytes=round(megabytes * 1e6)), out)
+
+
+class SceneType(StrEnum):
+    """What an upscaled scene's numbers are."""
+
+    uint8 = "uint8"
+    reflectance = "reflectance"
+
+
+AUTO = Machine(batch_size="auto", workers="auto")
+Bands = Annotated[str | None, typer.Option(help="A GeoTIFF's bands in their order: B04,B03,B02.")]
+Offset = Annotated[float | None, typer.Option(help="Of baseline 04.00: -1000; of older ones: 0.")]
+Scale = Annotated[float | None, typer.Option(min=0, help="What stands for a reflectance of 1.")]
+
+
+@app.command()
+def upscale(
+    scene: Annotated[Path, typer.Argument(help="A GeoTIFF, a folder of band files, a .SAFE or its zip.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A GeoTIFF, cloud-optimised.")],
+    sr: Annotated[str | None, typer.Option(help="The upscaler, else the one that --model holds.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A folder of weights, else models/upscaler.", show_default=False)
+    ] = None,
+    bands: Bands = None,
+    offset: Offset = None,
+    scale: Scale = None,
+    dtype: Annotated[
+        SceneType, typer.Option(help="Levels that the models see, or the scene's own numbers.")
+    ] = SceneType.uint8,
+    reflectance_max: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="That becomes 255, else the data set's.")
+    ] = None,
+    tile: Annotated[int | None, typer.Option(min=16, max=4096, help="Side of a tile, pixels.")] = None,
+) -> None:
+    """Super-resolve a whole scene: a map that GIS tools open, whatever its size, in little memory."""
+    from srscene.core import params
+    from srscene.scene.model import find_model
+    from srscene.scene.source import open_scene
+    from srscene.scene.upscale import upscale_scene
+
+    chosen = find_model(sr, model, reflectance_max)
+    machine = params.read("machine", Machine) if params.FILE.exists() else AUTO
+    names = bands.split(",") if bands else None
+    with open_scene(
+        scene, bands=names, offset=offset, scale=scale, reflectance_max=chosen.reflectance_max
+    ) as opened:
+        upscale_scene(opened, chosen, machine, out, dtype is SceneType.reflectance, tile)
+
+
+@app.command()
+def predict(
+    scene: Annotated[
+        Path,
+        typer.Argument(metavar="SCENE", help="A GeoTIFF, a folder of bands, a Sentinel-2 .SAFE or its zip."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The map: .gpkg, .geojson or .tif.")],
+    model: Annotated[Path, typer.Option(help="The trained classifier.")] = Path("models/classifier"),
+    upscaler: Annotated[Path, typer.Option(help="The upscaler's weights.")] = Path("models/upscaler"),
+    bands: Bands = None,
+    offset: Offset = None,
+    scale: Scale = None,
+    stride: Annotated[
+        str, typer.Option(help="From tile to tile: full, half (a smoother map) or pixels.")
+    ] = "full",
+    shift: Annotated[int, typer.Option(min=0, help="Pixels left out before the first tile.")] = 0,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Probability that makes a label; metrics/test.json has yours.")
+    ] = 0.5,
+    valid: Annotated[float, typer.Option(min=0, max=1, help="Share of data that a tile needs.")] = 0.95,
+    figure: Annotated[Path | None, typer.Option(help="Draw the map beside the scene, as PNG.")] = None,
+) -> None:
+    """A map of your scene: the 19 labels' probabilities of each tile of 1.2 km.
+
+    Needs no DVC and no repository, only models/ of one: dvc get REPOSITORY models
+    """
+    from srscene.core import params
+    from srscene.core.device import take_device
+    from srscene.scene.classifier import load
+    from srscene.scene.predict import Tiling, predict_scene
+    from srscene.scene.source import open_scene
+
+    chosen = load(model, upscaler, take_device("predict"))
+    machine = params.read("machine", Machine) if params.FILE.exists() else AUTO
+    names = bands.split(",") if bands else None
+    tiling = Tiling(stride, shift, valid)
+    reflectance_max = chosen.images.reflectance_max
+    with open_scene(
+        scene, bands=names, offset=offset, scale=scale, reflectance_max=reflectance_max
+    ) as opened:
+        predict_scene(opened, chosen, machine, out, tiling, threshold, figure)
 
 
 def run() -> None:

@@ -1,0 +1,63 @@
+"""From a scene to the tiles of a grid. Blocks are read ahead, so memory is flat in the scene's size."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srscene.core.store import Image
+from srscene.scene.grid import Grid
+from srscene.scene.source import Scene
+from srscene.scene.tiles import filled
+
+BLOCK = 1080
+"""Pixels along a side that are read at once, about; a Sentinel-2 product has blocks of 1,024."""
+
+
+class Tile(NamedTuple):
+    """A tile (size, size, 3) uint8 RGB, its first row and column in the scene, and its share of data, 0..1.
+
+    Where there is no data, it shows what lies nearest.
+    """
+
+    row: int
+    column: int
+    image: Image
+    valid: float
+
+
+def cut(scene: Scene, grid: Grid) -> Iterator[Tile]:
+    """Yield all tiles of the grid, block by block; one without any data is black."""
+    for rows, columns, image, valid in _blocks(scene, grid):
+        for row, column in product(rows, columns):
+            top, left = row - rows[0], column - columns[0]
+            window = slice(top, top + grid.size), slice(left, left + grid.size)
+            there = valid[window]
+            yield Tile(row, column, filled(image[window], there), float(there.mean()))
+
+
+def _blocks(scene: Scene, grid: Grid) -> Iterator[tuple[range, range, Image, NDArray[np.bool_]]]:
+    """Yield the first rows and columns of tiles side by side, the block (h, w, 3) of them all, its mask."""
+    places = list(product(_groups(grid.rows, grid), _groups(grid.columns, grid)))
+
+    def read(place: tuple[range, range]) -> tuple[range, range, Image, NDArray[np.bool_]]:
+        rows, columns = place
+        height, width = (starts[-1] - starts[0] + grid.size for starts in place)
+        return rows, columns, *scene.read(rows[0], columns[0], height, width)
+
+    with ThreadPoolExecutor(1) as pool:  # reads the next block while this one is computed on
+        ahead = pool.submit(read, places[0])
+        for place in [*places[1:], None]:
+            block = ahead.result()
+            if place is not None:
+                ahead = pool.submit(read, place)
+            yield block
+
+
+def _groups(starts: range, grid: Grid) -> list[range]:
+    """Return `starts` cut into runs whose tiles span BLOCK pixels at most, or are single ones."""
+    several = max(1, (BLOCK - grid.size) // grid.stride + 1)
+    return [starts[index : index + several] for index in range(0, len(starts), several)]

@@ -1,0 +1,187 @@
+"""srscene predict SCENE -o OUT: a map of the 19 labels, a tile of 1.2 km at a time.
+
+Each tile goes the way of a patch: 8 bits as ingested, the upscaler, the classifier, all rebuilt from the
+classifier's card.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srscene.core.console import BadInput, progress, say
+from srscene.core.device import describe, halving
+from srscene.core.labels import CLASSES, short_label
+from srscene.core.machine import Machine
+from srscene.scene import raster, vector
+from srscene.scene.classifier import Predicted, SceneClassifier
+from srscene.scene.cut import Tile, cut
+from srscene.scene.familiarity import compare, distances
+from srscene.scene.grid import Grid, lay
+from srscene.scene.source import Scene
+from srscene.scene.tile_map import TileMap
+
+PIXEL = 10
+"""m, of Sentinel-2's red, green and blue, which the models are made for."""
+TOLERANCE = 0.1
+"""Share by which a scene's pixels may be larger or smaller."""
+SUFFIXES = (*vector.FORMATS, ".tif")
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Which tiles there are: `stride` is pixels, or half or full of a tile's side; `shift` pixels."""
+
+    stride: str = "full"
+    shift: int = 0
+    least_valid: float = 0.95
+    """Share of a tile's pixels that must hold data, 0..1."""
+
+
+def predict_scene(
+    scene: Scene,
+    model: SceneClassifier,
+    machine: Machine,
+    out: Path,
+    tiling: Tiling,
+    threshold: float = 0.5,
+    picture: Path | None = None,
+) -> None:
+    """Write the map of `scene` to `out`, as its suffix says, and perhaps draw it.
+
+    Raises BadInput, before anything is computed, for another suffix, a scene of other pixels than 10 m, and
+    one without a tile; and where no tile has enough data.
+    """
+    for path, suffixes in ((out, SUFFIXES), (picture, (".png",))):
+        if path and path.suffix not in suffixes:
+            found = path.suffix or "without a suffix"
+            raise BadInput(f"{path}: named {found}, expected one of {', '.join(suffixes)}")
+    _check_pixels(scene)
+    if out.suffix in vector.FORMATS:
+        vector.check(scene.crs, out)
+    stride = _pixels(tiling.stride, model.tile)
+    grid = lay(scene.name, scene.height, scene.width, model.tile, stride, tiling.shift)
+    tiles = predict_tiles(scene, grid, model, tiling.least_valid, threshold, machine)
+    (raster if out.suffix == ".tif" else vector).write(tiles, out)
+    if picture:
+        from srscene.scene import figure  # it takes a second
+
+        figure.draw(scene, tiles, picture)
+    _tell(tiles, out)
+
+
+def predict_tiles(
+    scene: Scene, grid: Grid, model: SceneClassifier, least_valid: float, threshold: float, machine: Machine
+) -> TileMap:
+    """Return the map of a scene; raises BadInput where no tile has enough data.
+
+    Batches are full, as the pipeline's are: copies of the last tile fill up the last one.
+    """
+    device, upscaler = model.device, model.upscaler
+    batch_size = machine.batch(device, upscaler.gpu_batch, upscaler.cpu_batch)
+    side = f"{model.tile} px ({model.tile * PIXEL / 1000:g} km)"
+    say(
+        f"predict: {model.card.backbone} in {model.card.precision} after {model.images.sr} in "
+        f"{model.images.precision}; {describe(device)}, batches of {batch_size}: {len(grid):,} tiles of "
+        f"{side}, {grid.stride} px apart; labels from {threshold:g} on"
+    )
+    stem = Path(scene.name).stem
+
+    def run(batch_size: int) -> tuple[list[Tile], list[Predicted]]:
+        shown = progress(cut(scene, grid), "predict", "tile", len(grid))
+        usable = (tile for tile in shown if tile.valid > 0 and tile.valid >= least_valid)
+        kept: list[Tile] = []
+        found: list[Predicted] = []
+        while batch := list(islice(usable, batch_size)):
+            full = batch + batch[-1:] * (batch_size - len(batch))
+            names = [f"{stem}_{tile.row}_{tile.column}" for tile in full]
+            results = model.predict(np.stack([tile.image for tile in full]), names)
+            found.append(Predicted(*(values[: len(batch)] for values in results)))
+            kept += [tile._replace(image=tile.image[:0]) for tile in batch]  # without its pixels
+        return kept, found
+
+    kept, found = halving("predict", run, batch_size)
+    if not kept:
+        raise BadInput(
+            f"{scene.name}: no tile has data in {least_valid:.0%} of its pixels; try a smaller --valid, or "
+            "another scene"
+        )
+    probabilities, means = (np.concatenate(values) for values in zip(*found, strict=True))
+    rows, columns = np.array([[tile.row, tile.column] for tile in kept], np.int32).T
+    valid = np.array([tile.valid for tile in kept], np.float32)
+    distance = _distance(means, model)
+    order = np.lexsort((columns, rows))
+    return TileMap(
+        grid, scene.transform, scene.crs, rows[order], columns[order], valid[order], distance[order],
+        probabilities[order], threshold, _provenance(model, threshold),
+    )  # fmt: skip
+
+
+def _check_pixels(scene: Scene) -> None:
+    """Raise BadInput where pixels are not the 10 m ones that the models saw; without a CRS, they may be."""
+    if scene.crs is None:
+        say(f"{scene.name}: no CRS: its pixels are taken for {PIXEL} m, and the map has none either")
+        return
+    remedy = f"warp it, e.g. gdalwarp -t_srs EPSG:32633 -tr {PIXEL} {PIXEL} (your UTM zone)"
+    if not scene.crs.is_projected:
+        raise BadInput(f"{scene.name}: pixels in degrees, expected {PIXEL} m, as the models saw; {remedy}")
+    metres = scene.crs.linear_units_factor[1]
+    transform = scene.transform
+    across, down = (
+        float(np.hypot(*side)) * metres for side in ((transform.a, transform.d), (transform.b, transform.e))
+    )
+    if max(abs(across / PIXEL - 1), abs(down / PIXEL - 1)) > TOLERANCE:
+        raise BadInput(
+            f"{scene.name}: pixels of {across:g} × {down:g} m, expected {PIXEL} m, as the models saw; "
+            f"{remedy}"
+        )
+
+
+def _pixels(stride: str, side: int) -> int:
+    """Return a stride in pixels; raises BadInput for another word than full and half."""
+    words = {"full": side, "half": side // 2}
+    if stride not in words and not stride.isdecimal():
+        raise BadInput(f"--stride: {stride!r}, expected half, full or pixels from 1 to {side}")
+    return words[stride] if stride in words else int(stride)
+
+
+def _distance(means: NDArray[np.floating], model: SceneClassifier) -> NDArray[np.float32]:
+    """Return how far each tile lies from training, (N,), and say how far all do."""
+    if model.card.statistics is None:
+        say("the classifier's card tells nothing of its training images: no comparison with them")
+        return np.full(len(means), np.nan, np.float32)
+    say(compare(means, model.card.statistics))
+    return np.asarray(np.abs(distances(means, model.card.statistics)).max(1))
+
+
+def _provenance(model: SceneClassifier, threshold: float) -> dict[str, str]:
+    return {
+        "srscene": version("srscene"),
+        "backbone": model.card.backbone,
+        "classifier_sha256": model.weights,
+        "sr": model.images.sr,
+        "upscaler_sha256": model.images.weights or "",
+        "threshold": f"{threshold:g}",
+    }
+
+
+def _tell(tiles: TileMap, out: Path) -> None:
+    grid = tiles.grid
+    below, right = grid.left_over
+    skipped = len(grid) - len(tiles)
+    notes = [f"{skipped:,} skipped for want of data"] if skipped else []
+    if below or right:
+        notes.append(f"the last {right} px at the right and {below} px below fill no tile")
+    counts = tiles.labels.sum(0)
+    common = [
+        f"{short_label(CLASSES[index])} {counts[index]:,}"
+        for index in np.argsort(-counts, kind="stable")[:5]
+        if counts[index]
+    ]
+    say(
+        f"{out}: {len(tiles):,} tiles{''.join(f'; {note}' for note in notes)}; "
+        f"{'most labels: ' + ', '.join(common) if common else 'no label'}"
+    )
