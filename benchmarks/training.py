@@ -140,7 +140,7 @@ def _ours(store: PatchStore, batch_size: int) -> tuple[Iterable[Any], Callable[[
     side = store.image_shape[0]
     options = ClassifierOptions(
         pretrained=False, epochs=1000, batch_size=batch_size, learning_rate=1e-4, weight_decay=0.01, warmup=0,
-        crop=1, validate_every=1000, precision="auto",
+        crop=1, validate_every=1000, dropout=0, drop_path=0, patience=None, compile=False, precision="auto",
     )  # fmt: skip
     machine = Machine(batch_size="auto", workers="auto")
     card = ClassifierCard("resnet50", CLASSES, side, side, MEAN, STD, False, 1000, 0, None, precision, {})

@@ -42,6 +42,13 @@ def test_a_classifier_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"model.safetensors", "card.json"}
 
 
+def test_a_card_from_before_statistics_were_noted_is_read(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    assert card.pop("statistics") is None
+    (folder / "card.json").write_text(json.dumps(card))
+    assert load_classifier(folder, CPU)[1] == CARD
+
+
 def _refused(folder: Path) -> str:
     with pytest.raises(BadInput) as caught:
         load_classifier(folder, CPU)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from srscene.classify.backbone import create, to_device
+from srscene.classify.statistics import Statistics
 from srscene.core.console import BadInput, brief
 from srscene.core.device import Precision
 from srscene.core.labels import CLASSES
@@ -53,6 +54,8 @@ class ClassifierCard:
     """That it was trained in, and predicts in."""
     images: dict[str, Any]
     """Attributes of the image store that it was trained on: bands, reflectance range, upscaler, scale, …"""
+    statistics: Statistics | None = None
+    """Of the images that it was trained on; None in a card from before they were noted."""
 
 
 def save_weights(model: nn.Module, file: Path) -> None:

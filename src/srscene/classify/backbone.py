@@ -31,20 +31,29 @@ def check_backbone(name: str) -> None:
     raise BadInput(f"params.yaml: backbone: timm knows no {name!r}; {near(name, list(PAPER))}{others}")
 
 
-def create(name: str, image_size: int, pretrained: bool = False) -> nn.Module:
+def create(
+    name: str, image_size: int, pretrained: bool = False, dropout: float = 0.0, drop_path: float = 0.0
+) -> nn.Module:
     """Return timm's model `name` with one logit per class, for square images of `image_size` pixels.
 
-    Raises BadInput for a name that timm does not know or a size that the model cannot be made for, and when
-    pretrained weights are not to be had.
+    `dropout` and `drop_path` are the shares that a training step leaves out of the last features and of the
+    residual branches, where the backbone has such. Raises BadInput for a name that timm does not know or a
+    size that the model cannot be made for, and when pretrained weights are not to be had.
     """
     check_backbone(name)
     config = timm.get_pretrained_cfg(name)
     options: dict[str, Any] = {"num_classes": len(CLASSES)}
+    options |= {"drop_rate": dropout} if dropout else {}
     if config and config.fixed_input_size:
         options["img_size"] = image_size
     if pretrained:
         options |= {"pretrained": True, "pretrained_cfg_overlay": _weights_source(name, config)}
     try:
+        if drop_path:
+            try:
+                return timm.create_model(name, drop_path_rate=drop_path, **options)
+            except TypeError:  # it has no residual branches
+                pass
         return timm.create_model(name, **options)
     except (AssertionError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise BadInput(

@@ -41,6 +41,12 @@ class History:
             self.best = epoch
         return better
 
+    @property
+    def stale(self) -> int:
+        """Validated epochs since the one that is kept."""
+        since = self.best.epoch if self.best else 0
+        return sum(epoch.val_macro_ap is not None for epoch in self.epochs[since:])
+
     def write(self, file: Path) -> None:
         """Write the epochs as CSV, six digits, empty where there is no value."""
         rows = (asdict(epoch).values() for epoch in self.epochs)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from srscene.classify.artefact import ClassifierCard
 from srscene.classify.batches import Indices, loader, plan_reading
 from srscene.core.console import BadInput, progress
-from srscene.core.device import DTYPES, Precision, halving, pick_device
+from srscene.core.device import DTYPES, Precision, halving, take_device
 from srscene.core.labels import CLASSES
 from srscene.core.machine import Machine
 from srscene.core.store import PatchStore
@@ -20,8 +20,8 @@ ON_GPU, ON_CPU = 64, 8
 
 
 def start_processes() -> PartialState:
-    """Return accelerate's handle on the device and the processes: one, or as many as a launcher started."""
-    return PartialState(cpu=pick_device().type == "cpu")
+    """Return accelerate's handle on the device and the processes: one, or as many as run together."""
+    return PartialState(cpu=take_device("predict").type == "cpu")
 
 
 def start_accelerator(precision: Precision) -> Accelerator:
@@ -29,7 +29,7 @@ def start_accelerator(precision: Precision) -> Accelerator:
 
     Raises BadInput for fp16 on a CPU.
     """
-    cpu = pick_device().type == "cpu"
+    cpu = take_device("train").type == "cpu"
     if cpu and precision == "fp16":
         raise BadInput(
             "params.yaml: classifier.precision: fp16, but there is no GPU, and fp16 trains on none else; "

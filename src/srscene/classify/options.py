@@ -19,4 +19,8 @@ class ClassifierOptions(Section):
     warmup: float = Field(ge=0, lt=1)
     crop: float = Field(gt=0, le=1)
     validate_every: int = Field(gt=0, le=10**5)
+    dropout: float = Field(ge=0, lt=1)
+    drop_path: float = Field(ge=0, lt=1)
+    patience: int | None = Field(gt=0, le=10**5)
+    compile: bool
     precision: PrecisionChoice

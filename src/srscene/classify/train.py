@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import reduce, set_seed
+from timm.layers import DropPath
 from torch import Tensor, nn
 
 from srscene.classify import checkpoint
@@ -32,6 +33,7 @@ from srscene.classify.recipe import (
     make_optimizer,
     start_at_prior,
 )
+from srscene.classify.statistics import statistics
 from srscene.core.console import BadInput, progress, say
 from srscene.core.device import Precision, describe, pick_device, pick_precision
 from srscene.core.disk import need
@@ -67,12 +69,12 @@ def train(
     set_seed(seed)
     model, card = _start(store, backbone, options, precision)
     if accelerator.is_main_process:
-        _announce(store, card, options, accelerator)
+        _announce(store, model, card, options, accelerator)
     with _scratch(scratch_key(store, backbone, options, seed), accelerator) as work:
         history = Training(store, model, card, options, seed, machine, accelerator).run(work)
         if accelerator.is_main_process:
             history.write(curves)
-            _publish(card, history, work, out)
+            _publish(card, history, store, work, out)
         accelerator.wait_for_everyone()
 
 
@@ -99,7 +101,7 @@ def _start(
 ) -> tuple[nn.Module, ClassifierCard]:
     """Return the untrained model and a card that lacks the results."""
     image_size = store.image_shape[0]
-    model = create(backbone, image_size, options.pretrained)
+    model = create(backbone, image_size, options.pretrained, options.dropout, options.drop_path)
     window = smallest_window(model, round(options.crop * image_size), image_size)
     start_at_prior(model, store.labels[store.indices("train")])
     mean, std = normalisation(model)
@@ -111,7 +113,11 @@ def _start(
 
 
 def _announce(
-    store: PatchStore, card: ClassifierCard, options: ClassifierOptions, accelerator: Accelerator
+    store: PatchStore,
+    model: nn.Module,
+    card: ClassifierCard,
+    options: ClassifierOptions,
+    accelerator: Accelerator,
 ) -> None:
     wanted = round(options.crop * card.image_size)
     if card.window > wanted:
@@ -119,6 +125,8 @@ def _announce(
             f"{card.backbone} is trained on windows of {card.window} px, the smallest that it takes, "
             f"not {wanted}"
         )
+    if options.drop_path and not any(isinstance(module, DropPath) for module in model.modules()):
+        say(f"{card.backbone} has no residual branches to leave out: classifier.drop_path does nothing")
     count = accelerator.num_processes
     processes = f" × {count} processes" if count > 1 else ""
     say(
@@ -140,7 +148,7 @@ def _scratch(key: str, accelerator: Accelerator) -> Iterator[Path]:
         yield work
 
 
-def _publish(card: ClassifierCard, history: History, work: Path, out: Path) -> None:
+def _publish(card: ClassifierCard, history: History, store: PatchStore, work: Path, out: Path) -> None:
     """Put the kept epoch's weights and their card into `out`; `work` stays whole: a kill may come before DVC
     has recorded the stage.
     """
@@ -148,7 +156,9 @@ def _publish(card: ClassifierCard, history: History, work: Path, out: Path) -> N
     assert best is not None
     with whole_folder(out) as folder:
         shutil.copyfile(checkpoint.weights_file(work, best), folder / WEIGHTS)
-        save_card(replace(card, best_epoch=best.epoch, val_macro_ap=best.val_macro_ap), folder)
+        seen = statistics(store, store.indices("train"))
+        card = replace(card, best_epoch=best.epoch, val_macro_ap=best.val_macro_ap, statistics=seen)
+        save_card(card, folder)
 
 
 class Training:
@@ -170,6 +180,8 @@ class Training:
         self.steps = steps_per_epoch(len(self.train), options.batch_size)
         self.model = to_device(model, accelerator.device)
         self.parallel, self.optimizer = accelerator.prepare(self.model, make_optimizer(self.model, options))
+        if options.compile:
+            self.parallel.compile()
         self.history = History()
         self.diverged = FirstStep(accelerator.device)
         """Of the loss, or the weights after it."""
@@ -188,9 +200,16 @@ class Training:
         bar: Any = progress((), "train", "step", total=epochs * steps, done=done * steps)
         bar.disable = not self.accelerator.is_main_process
         for number in range(done, epochs):
+            if self.options.patience and self.history.stale >= self.options.patience:
+                break
             train_loss = self._epoch(number, islice(batches, steps), bar)
             self._finish(number, train_loss, work)
         bar.close()
+        if self.accelerator.is_main_process and len(self.history.epochs) < epochs:
+            say(
+                f"ended after epoch {len(self.history.epochs)} of {epochs}: {self.history.stale} validations "
+                "without a better macro average precision"
+            )
         return self.history
 
     def _epoch(self, number: int, batches: Iterator[Batch], bar: Any) -> float:
