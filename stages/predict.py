@@ -9,16 +9,18 @@ from srscene.classify.predict import predict
 from srscene.core import params
 from srscene.core.console import run_stage
 from srscene.core.machine import Machine
+from srscene.core.ranks import together
 from srscene.core.store import PatchStore
 
 
 def main() -> None:
-    predict(
-        PatchStore("data/upscaled"),
-        Path("models/classifier"),
-        params.read("machine", Machine),
-        Path("data/predictions.h5"),
-    )
+    with together("predict"):
+        predict(
+            PatchStore("data/upscaled"),
+            Path("models/classifier"),
+            params.read("machine", Machine),
+            Path("data/predictions.h5"),
+        )
 
 
 if __name__ == "__main__":

@@ -10,19 +10,21 @@ from srscene.classify.train import train
 from srscene.core import params
 from srscene.core.console import run_stage
 from srscene.core.machine import Machine
+from srscene.core.ranks import together
 from srscene.core.store import PatchStore
 
 
 def main() -> None:
-    train(
-        PatchStore("data/upscaled"),
-        params.read("backbone", str),
-        params.read("classifier", ClassifierOptions),
-        params.read("seed", params.Seed),
-        params.read("machine", Machine),
-        Path("models/classifier"),
-        Path("plots/training.csv"),
-    )
+    with together("train"):
+        train(
+            PatchStore("data/upscaled"),
+            params.read("backbone", str),
+            params.read("classifier", ClassifierOptions),
+            params.read("seed", params.Seed),
+            params.read("machine", Machine),
+            Path("models/classifier"),
+            Path("plots/training.csv"),
+        )
 
 
 if __name__ == "__main__":

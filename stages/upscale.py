@@ -1,5 +1,7 @@
 """Upscale every patch with the upscaler that `sr` names, going on where a kill left off.
 
+Alone, or in as many processes as a launcher starts.
+
 dvc repro upscale
 """
 
@@ -8,21 +10,23 @@ from pathlib import Path
 from srscene.core import params
 from srscene.core.console import run_stage
 from srscene.core.machine import Machine
+from srscene.core.ranks import together
 from srscene.core.store import PatchStore
 from srscene.sr.common.names import options_of
 from srscene.sr.run import upscale_store
 
 
 def main() -> None:
-    name = params.read("sr", str)
-    upscale_store(
-        name,
-        params.read("upscalers.${sr}.upscale", options_of(name)[1]),
-        params.read("machine", Machine),
-        PatchStore("data/patches"),
-        Path("models/upscaler"),
-        Path("data/upscaled"),
-    )
+    with together("upscale"):
+        name = params.read("sr", str)
+        upscale_store(
+            name,
+            params.read("upscalers.${sr}.upscale", options_of(name)[1]),
+            params.read("machine", Machine),
+            PatchStore("data/patches"),
+            Path("models/upscaler"),
+            Path("data/upscaled"),
+        )
 
 
 if __name__ == "__main__":

@@ -8,20 +8,22 @@ from pathlib import Path
 
 from srscene.core import params
 from srscene.core.console import run_stage
+from srscene.core.ranks import together
 from srscene.core.store import PatchStore
 from srscene.sr.common.names import options_of
 from srscene.sr.weights.prepare import prepare_weights
 
 
 def main() -> None:
-    name = params.read("sr", str)
-    prepare_weights(
-        name,
-        params.read("upscalers.${sr}.weights", options_of(name)[0]),
-        PatchStore("data/patches"),
-        json.loads(Path("data/fit_seed.json").read_text()),
-        Path("models/upscaler"),
-    )
+    with together("weights"):
+        name = params.read("sr", str)
+        prepare_weights(
+            name,
+            params.read("upscalers.${sr}.weights", options_of(name)[0]),
+            PatchStore("data/patches"),
+            json.loads(Path("data/fit_seed.json").read_text()),
+            Path("models/upscaler"),
+        )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import torch
 
 from srscene.core.console import BadInput
 from srscene.core.device import describe, halving
-from srscene.core.machine import Machine, cpu_threads, one_process
+from srscene.core.machine import Machine, Place, cpu_threads, launched
 from tests.options import section
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -30,14 +30,41 @@ def test_threads_are_those_that_the_user_allows(monkeypatch):
     assert describe(CPU).startswith("CPU, ")
 
 
-@pytest.mark.parametrize("name", ["WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"])
-def test_several_processes_are_refused_where_work_is_not_divided(monkeypatch, name):
-    one_process("upscale")
-    monkeypatch.setenv(name, "1")
-    one_process("upscale")
-    monkeypatch.setenv(name, "2")
-    with pytest.raises(BadInput, match=f"upscale: started in 2 processes .{name}., expected one"):
-        one_process("upscale")
+PLACES = {
+    "torchrun": {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"},
+    "srun": {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": "1"},
+    "Open MPI": {
+        "OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_SIZE": "8", "OMPI_COMM_WORLD_LOCAL_RANK": "1"
+    },
+    "MPICH": {"PMI_RANK": "5", "PMI_SIZE": "8", "MPI_LOCALRANKID": "1"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("launcher", PLACES)
+def test_a_launcher_tells_a_process_its_place(monkeypatch, launcher):
+    assert launched() == Place(0, 1, 0)
+    for name, value in PLACES[launcher].items():
+        monkeypatch.setenv(name, value)
+    assert launched() == Place(5, 8, 1)
+    monkeypatch.setenv("WORLD_SIZE", "1")  # left by something: it says nothing of the others
+    assert launched() == Place(5, 8, 1) or launcher == "torchrun"
+
+
+def test_a_batch_script_of_several_tasks_is_one_process(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "8")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    assert launched() == Place()
+
+
+@pytest.mark.parametrize("environment", [
+    {"WORLD_SIZE": "2"}, {"WORLD_SIZE": "2", "RANK": "2", "LOCAL_RANK": "0"},
+    {"WORLD_SIZE": "two", "RANK": "0", "LOCAL_RANK": "0"},
+])  # fmt: skip
+def test_half_a_launcher_is_refused(monkeypatch, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadInput, match="expected RANK, WORLD_SIZE, LOCAL_RANK as a launcher sets them"):
+        launched()
 
 
 def _fits_up_to(limit: int) -> object:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,7 @@ def test_memory_that_runs_out_later_loses_nothing(tmp_path: Path, monkeypatch: p
     patches = store(tmp_path / "p", images(8, 12, 12))
     result = upscale("bicubic", patches, tmp_path / "out", batch_size=4)
     numbers = [[int(name.removeprefix("patch_")) for name in batch] for batch in recorder.batches]
-    assert numbers == [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1], [4, 5], [6, 7]]  # the first one tells the scale
+    assert numbers == [[0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [6, 7]]
     monkeypatch.undo()
     assert same_pictures(result, upscale("bicubic", patches, tmp_path / "reference"))
 
@@ -251,14 +251,13 @@ def test_a_run_killed_inside_a_shard_goes_on_at_the_piece(
     assert 4 <= len(safe) < 40
 
     batches = []
-    whole_batch = run._batch
+    whole_batch = run.Enlarge.__call__
 
-    def noted(*inputs: Any) -> Any:
-        *_, indices, _size = inputs
-        batches.append(list(indices))
-        return whole_batch(*inputs)
+    def noted(enlarge: run.Enlarge, batch: run.Batch) -> run.Fetch:
+        batches.append(list(batch.indices))
+        return whole_batch(enlarge, batch)
 
-    monkeypatch.setattr(run, "_batch", noted)
+    monkeypatch.setattr(run.Enlarge, "__call__", noted)
     result = upscale("realesrgan", patches, tmp_path / "out", batch_size=2, precision="fp32")
     assert batches[1:] == [[at, at + 1] for at in range(len(safe), 40, 2)]
     assert result.names == patches.names
@@ -382,20 +381,6 @@ def test_official_weights_without_a_network(tmp_path: Path, monkeypatch: pytest.
         assert part in str(error.value)
     assert not (tmp_path / "models").exists()
     assert not (tmp_path / "models.tmp").exists()
-
-
-@pytest.mark.parametrize("stage", ["weights", "upscale"])
-def test_several_processes_are_refused(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    patches = store(tmp_path / "p", images(3, 12, 12))
-    work: dict[str, Callable[[Path], object]] = {
-        "weights": lambda out: prepare_weights("none", weights_options("none"), patches, None, out),
-        "upscale": lambda out: upscale("none", patches, out),
-    }
-    with pytest.raises(BadInput, match=rf"^{stage}: started in 2 processes \(WORLD_SIZE\)") as error:
-        work[stage](tmp_path / "out")
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "out").exists()
 
 
 def test_an_upscalers_data_counts_as_its_code(tmp_path: Path) -> None:

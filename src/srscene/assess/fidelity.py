@@ -49,5 +49,6 @@ def enlarge(image: Image, scale: int) -> Image:
 def area_mean(image: Image, factor: int) -> NDArray[np.float32]:
     """Return the mean of each `factor` × `factor` block, (H/factor, W/factor, 3) float32."""
     height, width, channels = image.shape
-    blocks = image.reshape(height // factor, factor, width // factor, factor, channels)
-    return blocks.mean((1, 3), dtype=np.float32)
+    lines = image.reshape(height // factor, factor, width * channels).sum(1, dtype=np.uint32)
+    sums = lines.reshape(height // factor, width // factor, factor, channels).sum(2)
+    return sums.astype(np.float32) / np.float32(factor**2)

@@ -6,18 +6,43 @@ from typing import Literal, TypeVar
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 
+from srscene.core import leases
 from srscene.core.console import BadInput, say
+from srscene.core.machine import launched
 from srscene.core.params import PrecisionChoice
 
 T = TypeVar("T")
 
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_LEASE: list[leases.Lease] = []
+"""The lease of this process's GPU, once it has one."""
 
 
 def pick_device() -> torch.device:
     """Return the first GPU, else the CPU. CUDA_VISIBLE_DEVICES chooses among GPUs."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def take_device(stage: str) -> torch.device:
+    """Return the device that a heavy stage computes on: a GPU for itself, else the CPU.
+
+    Of the GPUs that CUDA_VISIBLE_DEVICES leaves it is the first that no other stage of this user has, until
+    the process ends; a line says that it waits for one. A launcher's processes take one each, by their number
+    on the node, and no lease: their launcher, or its scheduler, has shared out the GPUs.
+    """
+    if not torch.cuda.is_available():
+        return pick_device()
+    count, place = torch.cuda.device_count(), launched()
+    if place.world > 1:
+        index = place.local_rank % count
+    else:
+        if not _LEASE:
+            names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
+            _LEASE.append(leases.take(stage, names))
+        index = _LEASE[0].index
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
 
 
 def pick_precision(choice: PrecisionChoice, device: torch.device, on_gpu: Precision) -> Precision:

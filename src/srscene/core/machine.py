@@ -1,7 +1,9 @@
-"""How much of the machine the stages use: speed and memory alone, so that no stage declares it."""
+"""How much of the machine the stages use, and in how many processes: speed and memory alone, so that no stage
+declares it.
+"""
 
 import os
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -11,8 +13,24 @@ from srscene.core.params import Section
 if TYPE_CHECKING:  # not at run time: it takes seconds
     import torch
 
-COUNTS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-"""Where torchrun, Slurm's srun and MPI say how many processes they started."""
+LAUNCHERS = (
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
+)
+"""How torchrun, Slurm's srun, Open MPI and other MPIs number the processes that they start.
+
+SLURM_NTASKS would not do: it stands in the batch script's own environment too, which is one process.
+"""
+
+
+class Place(NamedTuple):
+    """One of the processes that a launcher started: number, how many there are, number on its node."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
 
 
 class Machine(Section):
@@ -32,7 +50,7 @@ class Machine(Section):
     def readers(self, device: "torch.device") -> int:
         """Return the number of reading processes; `auto`: up to 8 for a GPU.
 
-        None for a CPU, which computes far longer on a patch than it reads (0.1 ms).
+        None for a CPU, which computes far longer on a patch than it reads (4 ms).
         """
         if self.workers != "auto":
             return self.workers
@@ -45,11 +63,20 @@ def cpu_threads() -> int:
     return int(wanted) if wanted.isdecimal() and int(wanted) else len(os.sched_getaffinity(0))
 
 
-def one_process(stage: str) -> None:
-    """Raise BadInput where a launcher started several processes."""
-    for name in COUNTS:
-        if os.environ.get(name, "1") != "1":
-            raise BadInput(
-                f"{stage}: started in {os.environ[name]} processes ({name}), expected one, since it does not "
-                f"divide its work yet; run `SRSCENE_LAUNCH= dvc repro {stage}` first"
-            )
+def launched() -> Place:
+    """Return this process's place, from what its launcher put into the environment; alone without one.
+
+    Raises BadInput where a launcher's variables do not fit together.
+    """
+    for names in LAUNCHERS:
+        found = {name: os.environ[name] for name in names if name in os.environ}
+        if found.get(names[1], "1") == "1":
+            continue
+        place = [int(value) for value in found.values() if value.isdecimal()]
+        if len(place) == len(names) and max(place[0], place[2]) < place[1]:
+            return Place(*place)
+        raise BadInput(
+            f"environment: {' '.join(f'{name}={value}' for name, value in found.items())}, expected "
+            f"{', '.join(names)} as a launcher sets them; start with torchrun, srun or mpirun, or unset them"
+        )
+    return Place()

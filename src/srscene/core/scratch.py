@@ -21,12 +21,16 @@ from filelock import FileLock, Timeout
 
 from srscene.core.console import BadInput, say
 from srscene.core.disk import writing
+from srscene.core.machine import launched
 from srscene.core.outputs import sha256 as file_sha256
 from srscene.core.outputs import whole_file, whole_folder
 from srscene.core.reading import read_bytes
 
 NOTES = "SHA256SUMS"
-"""Beside the pieces, a line for each that was written, the older ones too, as `sha256sum` writes it."""
+"""Beside the pieces, a line for each that was written, the older ones too, as `sha256sum` writes it.
+
+Of several processes each has its own, with its number behind: a disk that nodes share takes no two writers.
+"""
 LARGEST_NOTES = 100_000_000
 """Bytes: a million pieces."""
 FINISHED = "finished"
@@ -121,7 +125,7 @@ def piece(path: Path) -> Iterator[Path]:
     """
     with whole_file(path) as temporary:
         yield temporary
-        with writing(temporary), (path.parent / NOTES).open("a") as notes:
+        with writing(temporary), _own_notes(path.parent).open("a") as notes:
             print(_note(temporary, path.name), file=notes, flush=True)
             os.fsync(notes.fileno())
         _sync(temporary)
@@ -132,15 +136,16 @@ def kept(path: Path) -> bool:
     """Tell whether a piece is there as it was written; a damaged one is removed, and a line says so."""
     if not os.path.lexists(path):
         return False
-    notes, noted = path.parent / NOTES, b""
-    with suppress(OSError, BadInput):  # without sound notes, no piece counts
-        noted = read_bytes(notes, LARGEST_NOTES)
+    noted = b""
+    for notes in path.parent.glob(f"{NOTES}*"):
+        with suppress(OSError, BadInput):  # without sound notes, no piece counts
+            noted += read_bytes(notes, LARGEST_NOTES)
     if path.is_file() and _note(path, path.name).encode() in noted:
         return True
     say(f"{path}: not as it was written (damaged?), so it is made again")
     drop(path)
     if not noted:
-        drop(notes)
+        drop(_own_notes(path.parent))
     return False
 
 
@@ -161,6 +166,12 @@ def publish(pieces: Iterable[Path], out: Path) -> None:
                 os.link(path, folder / path.name)
             except OSError:
                 shutil.copyfile(path, folder / path.name)
+
+
+def _own_notes(folder: Path) -> Path:
+    """Return the file in which this process notes the digests of its pieces in `folder`."""
+    rank = launched().rank
+    return folder / (f"{NOTES}.{rank}" if rank else NOTES)
 
 
 def _note(path: Path, name: str) -> str:

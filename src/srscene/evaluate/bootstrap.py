@@ -14,7 +14,10 @@ from srscene.core.console import progress
 from srscene.evaluate.metrics import METRICS, Binary, Floats, Metric, Scores
 
 LEVEL = 0.95
-BATCH = 50  # resamples at a time: 50 MB of counts at 125,000 patches
+BATCH = 50
+"""Resamples at a time, of few patches."""
+COUNTS = 1 << 20
+"""That are held at a time, 8 MB of them, as far as one resample has no more."""
 Intervals = dict[str, tuple[float, float]]
 
 
@@ -46,13 +49,15 @@ def intervals(
 
 
 def resamples(clusters: NDArray[np.intp], count: int, seed: int) -> Iterator[Floats]:
-    """Yield (≤ BATCH, N): how often each patch was drawn in each resample, all patches of a cluster alike.
+    """Yield (B, N): how often each patch was drawn in each of B resamples, all patches of a cluster alike.
 
-    `clusters` (N,) numbers each patch's cluster from 0.
+    `clusters` (N,) numbers each patch's cluster from 0. What is drawn does not depend on B, which shrinks
+    with N so that memory does not grow.
     """
     random = np.random.default_rng(seed)
     total = int(clusters.max()) + 1
-    for start in progress(range(0, count, BATCH), "bootstrap", f"×{BATCH} resamples"):
-        draws = [random.integers(total, size=total) for _ in range(min(BATCH, count - start))]
+    at_once = max(1, min(BATCH, COUNTS // len(clusters)))
+    for start in progress(range(0, count, at_once), "bootstrap", f"×{at_once} resamples"):
+        draws = [random.integers(total, size=total) for _ in range(min(at_once, count - start))]
         drawn = np.stack([np.bincount(draw, minlength=total) for draw in draws])
-        yield drawn[:, clusters].astype(np.float64)
+        yield drawn.astype(np.float64)[:, clusters]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from srscene.classify.artefact import load_classifier
 from srscene.classify.inference import normalise
 from srscene.core.console import BadInput, progress, say
-from srscene.core.device import describe, halving, pick_device
+from srscene.core.device import describe, halving, take_device
 from srscene.core.machine import Machine
 from srscene.core.outputs import write_json
 from srscene.core.store import PatchStore
@@ -65,7 +65,7 @@ def maps_of(
     store: PatchStore, classifier: Path, chosen: NDArray[np.intp], machine: Machine
 ) -> tuple[Maps, Maps, str]:
     """Return probabilities (N, 19), maps (N, 19, h, w) and the backbone's name."""
-    device = pick_device()
+    device = take_device("explain")
     batch_size = machine.batch(device, on_gpu=32, on_cpu=8)
     model, card = load_classifier(classifier, device)
     say(f"Grad-CAM of {len(chosen)} test patches; {describe(device)}, fp32, batch {batch_size}")

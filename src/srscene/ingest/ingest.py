@@ -77,7 +77,7 @@ def ingest(
     with whole_folder(out) as folder:
         with ThreadPoolExecutor(threads) as pool:
             patches = _read(root, folder, splits, intake, options.reflectance_max, pool, 2 * threads)
-            _write(patches, folder, per_shard, attributes)
+            write_shards(patches, folder, attributes, per_shard)
         _check(splits, intake)
         if intake.rejected:
             write_csv(folder / "rejected.csv", Rejected._fields, intake.rejected)
@@ -122,8 +122,8 @@ def _with_room(
 ) -> Iterator[RawPatch | OtherData | Rejected]:
     """Return a tree's patches; raises BadInput where the disk has no room for the listed ones."""
     found = list(patches)
-    names = {patch.name for patch in found if not isinstance(patch, OtherData)} & splits.listed.keys()
-    _need_room(len(names), references, out)
+    listed = sum(patch.name in splits.listed for patch in found if not isinstance(patch, OtherData))
+    _need_room(min(listed, len(splits.listed)), references, out)
     return iter(found)
 
 
@@ -174,8 +174,10 @@ def _in_order(
         yield from pending.popleft().result()
 
 
-def _write(patches: Iterator[Patch], folder: Path, per_shard: int | None, attributes: dict[str, Any]) -> None:
-    """Fill shard after shard."""
+def write_shards(
+    patches: Iterator[Patch], folder: Path, attributes: dict[str, Any], per_shard: int | None = None
+) -> None:
+    """Fill shard after shard of the store `folder`, `per_shard` patches each (default: the usual size)."""
     for number in count():
         first = next(patches, None)
         if first is None:

@@ -95,11 +95,11 @@ def read_tree(root: Path, listed: Collection[str]) -> Iterator[FolderPatch | Oth
 
     A folder is a patch when a list names it or its name ends in two numbers; others are looked into.
     """
-    patches: list[tuple[str, str]] = []
+    patches: list[FolderPatch] = []
     others: list[OtherData] = []
     for place, names in _walk(str(root), listed):
         if of_sentinel2(_some_files(os.path.join(root, place), names, listed)):
-            patches += [(name, os.path.join(place, name)) for name in names]
+            patches += [FolderPatch(name, os.path.join(place, name), str(root)) for name in names]
         else:
             others.append(OtherData(place, len(names)))
     if not patches and not others:
@@ -108,7 +108,7 @@ def read_tree(root: Path, listed: Collection[str]) -> Iterator[FolderPatch | Oth
             "extracted or as .tar.gz (version 1) or .tar.zst (version 2)"
         )
     patches.sort()
-    return chain(sorted(others), (FolderPatch(name, place, str(root)) for name, place in patches))
+    return chain(sorted(others), patches)
 
 
 def _walk(root: str, listed: Collection[str]) -> Iterator[tuple[str, list[str]]]:

@@ -3,39 +3,60 @@
 Work is kept in scratch piece by piece, so that a run which was killed goes on where it was. Shards hold fixed
 ranges of patches, batches do not cross them, and every batch is full, since kernels round differently for
 another batch size: a patch's bytes do not depend on shards, or on where a run was interrupted.
+
+Several processes share the shards out among them, each of which one process writes. Where there are more
+processes than shards they share slices of SLICE patches, small stores in scratch, and then join them; slices
+do not depend on the number of processes either. Reading, computing and writing overlap.
 """
 
-from collections.abc import Callable, Sequence
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tqdm import tqdm
 
 from srscene.core import shard_writer
-from srscene.core.console import progress, say
-from srscene.core.device import describe, halving, pick_device
+from srscene.core.console import BadInput, progress, say
+from srscene.core.device import describe, halving, take_device
 from srscene.core.disk import need
-from srscene.core.machine import Machine, one_process
+from srscene.core.machine import Machine
+from srscene.core.overlap import Behind, ahead
 from srscene.core.params import Section
-from srscene.core.scratch import claimed, code, fingerprint, kept, publish
+from srscene.core.ranks import Ranks, claimed_together, current, seen
+from srscene.core.scratch import code, fingerprint, kept, publish
 from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Image, Patch, PatchStore, shard_path
 from srscene.sr.common.checkpoints import weights_file, weights_sha256
 from srscene.sr.common.upscaler import Upscale, Upscaler, find
 
+SLICE = 32
+"""Patches: two batches of a GPU."""
+
+Ranges = dict[Path, range]
+"""The files of a store, and the patches that each holds."""
+Fetch = Callable[[], Image]
+"""Waits for pictures (n, H, W, 3) and returns them."""
+
 
 def upscale_store(
-    name: str, options: Section, machine: Machine, patches: PatchStore, weights_folder: Path, out: Path
+    name: str,
+    options: Section,
+    machine: Machine,
+    patches: PatchStore,
+    weights_folder: Path,
+    out: Path,
 ) -> None:
     """Write every patch of `patches`, upscaled, to the store `out`, with its labels, split and name.
 
     `weights_folder` is what the stage `weights` made. The store's attributes are those of `patches`, and sr,
     options, precision, scale and the SHA-256 of the weights: `load_from_card` makes the upscaler from them.
+    Processes that run together share the work.
     """
-    one_process("upscale")
-    device, upscaler = pick_device(), find(name)
+    ranks, device, upscaler = current(), take_device("upscale"), find(name)
     precision = upscaler.precision(options, device)
     attributes = patches.attributes | {
         "sr": name,
@@ -45,67 +66,197 @@ def upscale_store(
     }
     batch_size = machine.batch(device, upscaler.gpu_batch, upscaler.cpu_batch)
     settings = [attributes, describe(device), torch.__version__, patches.digest, shard_writer.SHARD_BYTES]
-    with claimed("upscale", fingerprint(settings, _files(name, weights_folder))) as folder:
-        say(
-            f"upscale: {name} on {describe(device)}, {precision}, batches of {batch_size}: "
-            f"{len(patches)} patches"
+    key = fingerprint(settings, _files(name, weights_folder))
+    with claimed_together("upscale", key) as folder:
+        if ranks.main:
+            processes = f" × {ranks.world} processes" if ranks.world > 1 else ""
+            say(
+                f"upscale: {name} on {describe(device)}{processes}, {precision}, batches of {batch_size}: "
+                f"{len(patches)} patches"
+            )
+        enlarge = Enlarge(
+            upscaler, upscaler.load(options, weights_folder, device, precision), patches, device
         )
-        upscale = upscaler.load(options, weights_folder, device, precision)
-        batch = partial(_batch, upscaler, upscale, patches, device)
-        work = partial(_upscale, batch, patches, attributes, folder)
-        halving("upscale", work, batch_size)
-        publish(sorted(folder.glob("shard-*.h5")), out)
+        shards = _upscale(enlarge, attributes, folder, ranks, batch_size)
+        ranks.wait()
+        if ranks.main:
+            seen(list(shards))
+            publish(shards, out)
 
 
 def _upscale(
-    batch: Callable[[Sequence[int], int], Image],
-    patches: PatchStore,
-    attributes: dict[str, Any],
-    folder: Path,
+    enlarge: "Enlarge", attributes: dict[str, Any], folder: Path, ranks: Ranks, batch_size: int
+) -> Ranges:
+    """Write this process's part of what `folder` lacks, going on behind what it holds; return all shards."""
+    patches = enlarge.patches
+    first = halving("upscale", enlarge.first, batch_size)  # tells the scale, and what batch fits
+    attributes = attributes | {"scale": first.pictures.shape[1] // patches.image_shape[0]}
+    shard_size = shard_writer.patches_per_shard(first.pictures.shape[1:])
+    shards = _ranges(folder, range(len(patches)), shard_size)
+    missing = _missing(shards, ranks)
+    sliced = ranks.world > len(shards)
+    todo = _missing(_slices(missing), ranks) if sliced else missing
+    if ranks.main:
+        left = sum(map(len, todo.values()))
+        at_once = min(left, shard_size * ranks.world)  # parts, which become files
+        count = (1 + sliced) * left + at_once
+        need(folder, count * first.pictures[0].nbytes, f"upscaling {left:,} patches")
+    mine = {path: todo[path] for path in ranks.share(list(todo))}
+    there = len(patches) - sum(map(len, todo.values()))
+    halving("upscale", partial(_compute, enlarge, first, attributes, mine, there, ranks), first.batch_size)
+    if sliced:
+        ranks.meet()
+        _join({path: missing[path] for path in ranks.share(list(missing))}, attributes, ranks)
+    return shards
+
+
+def _ranges(folder: Path, patches: range, size: int) -> Ranges:
+    """Return the files of a store in `folder` with `size` patches each, the last one with what is left."""
+    starts = enumerate(range(patches.start, patches.stop, size))
+    return {
+        shard_path(folder, number): range(start, min(start + size, patches.stop)) for number, start in starts
+    }
+
+
+def _slices(shards: Ranges) -> Ranges:
+    """Return the slices of these shards."""
+    return {path: part for shard, all_ in shards.items() for path, part in _slices_of(shard, all_).items()}
+
+
+def _slices_of(shard: Path, patches: range) -> Ranges:
+    return _ranges(shard.with_suffix(".slices"), patches, SLICE)
+
+
+def _missing(files: Ranges, ranks: Ranks) -> Ranges:
+    """Return the files that are not there as they were written; the processes share the looking."""
+    mine = ranks.share(list(files))
+    there = [path for path in mine if os.path.lexists(path)]
+    sound = {
+        path for path in (progress(there, "check", "file") if there and ranks.main else there) if kept(path)
+    }
+    lacking = {path for paths in ranks.gather([path for path in mine if path not in sound]) for path in paths}
+    return {path: patches for path, patches in files.items() if path in lacking}
+
+
+def _compute(
+    enlarge: "Enlarge",
+    first: "First",
+    attributes: Mapping[str, Any],
+    files: Ranges,
+    there: int,
+    ranks: Ranks,
     batch_size: int,
 ) -> None:
-    """Write the shards that `folder` lacks, going on behind what it holds of one."""
-    count = len(patches)
-    first = batch(range(min(batch_size, count)), batch_size)  # tells the scale
-    attributes = attributes | {"scale": first.shape[1] // patches.image_shape[0]}
-    shard_size = shard_writer.patches_per_shard(first.shape[1:])
-    shards = {
-        shard_path(folder, number): range(start, min(start + shard_size, count))
-        for number, start in enumerate(range(0, count, shard_size))
-    }
-    there = [path for path in shards if path.exists()]
-    sound = {path for path in progress(there, "check", "shard") if kept(path)} if there else set()
-    todo = {path: shard for path, shard in shards.items() if path not in sound}
-    left = sum(map(len, todo.values()))
-    done = count - left
-    need(folder, (left + min(left, shard_size)) * first[0].nbytes, f"upscaling {left:,} patches")
+    """Write the files, those that a larger batch left undone."""
+    left = {path: patches for path, patches in files.items() if not path.exists()}
+    count, done = sum(map(len, files.values())), sum(map(len, files.values())) - sum(map(len, left.values()))
     bar: tqdm[Any]
-    with progress([], attributes["sr"], "patch", count, done) as bar:
-        for path, shard in todo.items():
+    with _bar(attributes["sr"], count, done, there, ranks) as bar:
+        for path, patches in left.items():
             with ShardWriter(path, attributes, resume=True) as writer:
                 bar.update(writer.count)  # what an earlier run left of it
-                for start in range(shard.start + writer.count, shard.stop, batch_size):
-                    indices = range(start, min(start + batch_size, shard.stop))
-                    pictures = first[: len(indices)]
-                    if start:
-                        pictures = batch(indices, batch_size)
-                    writer.extend([_patch(patches, *pair) for pair in zip(indices, pictures, strict=True)])
-                    bar.update(len(indices))
+                starts = range(patches.start + writer.count, patches.stop, batch_size)
+                batches = [range(start, min(start + batch_size, patches.stop)) for start in starts]
+                with Behind(partial(_write, writer, enlarge.patches)) as write:
+                    for batch in ahead(partial(enlarge.read, batch_size), batches):
+                        ranks.check()
+                        fetch = enlarge(batch) if batch.indices.start else first.part(batch.indices)
+                        write((batch.indices, fetch))
+                        bar.update(len(batch.indices))
 
 
-def _batch(
-    upscaler: Upscaler[Any],
-    upscale: Upscale,
-    patches: PatchStore,
-    device: torch.device,
-    indices: Sequence[int],
-    size: int,
-) -> Image:
-    """Return the pictures (n, H, W, 3) of n patches; copies of the last one fill the batch up to `size`."""
-    full = [*indices, *[indices[-1]] * (size - len(indices))]
-    images = torch.from_numpy(upscaler.images(patches, full)).to(device)
-    pictures: Image = upscale(images, [patches.names[index] for index in full])[: len(indices)].cpu().numpy()
-    return pictures
+def _bar(sr: str, count: int, done: int, there: int, ranks: Ranks) -> "tqdm[Any]":
+    """Return the bar: of all patches or, of several processes, of the first one's part."""
+    if ranks.world == 1:
+        return progress([], sr, "patch", there + count, there + done)
+    if ranks.main:
+        return progress([], f"{sr}, process 1 of {ranks.world}", "patch", count, done)
+    return tqdm(disable=True)
+
+
+def _write(writer: ShardWriter, patches: PatchStore, batch: tuple[range, Fetch]) -> None:
+    indices, fetch = batch
+    writer.extend([_patch(patches, *pair) for pair in zip(indices, fetch(), strict=True)])
+
+
+def _join(shards: Ranges, attributes: Mapping[str, Any], ranks: Ranks) -> None:
+    """Write shards from their slices, which go."""
+    for path, patches in shards.items():
+        ranks.check()
+        slices = _slices_of(path, patches)
+        seen(list(slices))
+        store = PatchStore(path.with_suffix(".slices"))
+        if len(store) != len(patches):
+            raise BadInput(
+                f"{store.folder}: {len(store)} patches, expected {len(patches)}; delete it and run again"
+            )
+        with ShardWriter(path, attributes, resume=True) as writer:
+            for start in range(writer.count, len(store), SLICE):
+                indices = range(start, min(start + SLICE, len(store)))
+                writer.extend([_patch(store, index, store[index]) for index in indices])
+        shutil.rmtree(store.folder)
+
+
+class Batch(NamedTuple):
+    """Indices of patches, and images (size, H, W, 3) uint8: theirs, then copies of the last one."""
+
+    indices: range
+    images: torch.Tensor
+
+
+class First(NamedTuple):
+    """The pictures (n, H, W, 3) of the first batch, of the size that fits."""
+
+    pictures: Image
+    batch_size: int
+
+    def part(self, indices: range) -> Fetch:
+        return lambda: self.pictures[: len(indices)]
+
+
+class Enlarge:
+    """Upscales patches of a store a batch at a time; reading and fetching may be done in other threads."""
+
+    def __init__(
+        self, upscaler: Upscaler[Any], upscale: Upscale, patches: PatchStore, device: torch.device
+    ) -> None:
+        self.upscaler, self.upscale, self.patches, self.device = upscaler, upscale, patches, device
+
+    def read(self, size: int, indices: range) -> Batch:
+        full = _filled(indices, size)
+        return Batch(indices, torch.from_numpy(self.upscaler.images(self.patches, full)))
+
+    def __call__(self, batch: Batch) -> Fetch:
+        """Begin to upscale; on a GPU, what is returned waits for it."""
+        images = batch.images.pin_memory() if self.device.type == "cuda" else batch.images
+        names = [self.patches.names[index] for index in _filled(batch.indices, len(images))]
+        pictures = self.upscale(images.to(self.device, non_blocking=True), names)[: len(batch.indices)]
+        return _fetching(pictures)
+
+    def first(self, size: int) -> First:
+        indices = range(min(size, len(self.patches)))
+        return First(self(self.read(size, indices))(), size)
+
+
+def _filled(indices: range, size: int) -> Sequence[int]:
+    return [*indices, *[indices[-1]] * (size - len(indices))]
+
+
+def _fetching(pictures: torch.Tensor) -> Fetch:
+    """Begin to copy from the device; pinned memory takes what a GPU sends while it computes on."""
+    if pictures.device.type != "cuda":
+        return pictures.numpy
+    host = torch.empty(pictures.shape, dtype=pictures.dtype, pin_memory=True)
+    host.copy_(pictures, non_blocking=True)
+    copied = torch.cuda.Event(blocking=True)
+    copied.record()
+
+    def fetch() -> Image:
+        with torch.cuda.device(pictures.device):  # of this thread
+            copied.synchronize()
+        return host.numpy()
+
+    return fetch
 
 
 def _patch(patches: PatchStore, index: int, picture: Image) -> Patch:

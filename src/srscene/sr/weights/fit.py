@@ -5,23 +5,27 @@ protocol: patches are degraded ×4 and the network learns to undo it, in the hop
 40 m and 10 m holds between 10 m and 2.5 m (Wald, Ranchin & Mangolini 1997).
 
 A killed fit goes on from its last checkpoint in scratch and ends with the bytes of an uninterrupted one.
+Processes that run together share the crops of each batch and add their gradients up: the weights are those of
+one process but for rounding, and the same bytes each time for the same number of processes.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from srscene.core.console import BadInput, progress, say
-from srscene.core.device import DTYPES, Precision, describe, pick_device, pick_precision
+from srscene.core.device import DTYPES, Precision, describe, pick_precision, take_device
 from srscene.core.finite import FirstStep, first_of
-from srscene.core.scratch import claimed, code, fingerprint, kept, piece
+from srscene.core.ranks import claimed_together, current, seen
+from srscene.core.scratch import code, fingerprint, kept, piece
 from srscene.core.store import Image, PatchStore
 from srscene.sr.common.checkpoints import State
 from srscene.sr.common.fit_options import FitOptions
@@ -35,6 +39,16 @@ CHECKPOINT_EVERY = 50
 """Steps."""
 VALIDATE_ON = 8
 """Patches of the val split whose PSNR goes into the card."""
+
+
+class Window(NamedTuple):
+    """A square of a coarse image, then turned and flipped in one of the eight ways."""
+
+    y: int
+    x: int
+    side: int
+    quarter_turns: int
+    flip: bool
 
 
 class Pair(NamedTuple):
@@ -56,17 +70,20 @@ def fit(
     train = patches.indices("train")
     if not len(train):
         raise BadInput(f"{patches.folder}: no patch in its train split, so that no upscaler can be fitted")
-    device = pick_device()
+    ranks, device = current(), take_device("weights")
     precision = pick_precision(options.precision, device, "bf16")
-    say(
-        f"fit: {options.steps} steps of {options.batch_size} crops from {len(train)} patches, "
-        f"{describe(device)}, {precision}"
-    )
+    if ranks.main:
+        processes = f" × {ranks.world} processes" if ranks.world > 1 else ""
+        say(
+            f"fit: {options.steps} steps of {options.batch_size} crops from {len(train)} patches, "
+            f"{describe(device)}{processes}, {precision}"
+        )
     torch.manual_seed(seed)
     network = new().train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     shapes = {name: list(value.shape) for name, value in network.state_dict().items()}
     settings = [options.model_dump(), seed, precision, describe(device), torch.__version__, patches.digest]
-    with claimed("weights", fingerprint([settings, shapes], code(Path(__file__)))) as folder:
+    key = fingerprint([settings, shapes, ranks.world], code(Path(__file__)))
+    with claimed_together("weights", key) as folder:
         _train(network, patches, options, seed, precision, folder / "checkpoint.pt")
     return network.state_dict(), {
         "source": "fit",
@@ -74,7 +91,7 @@ def fit(
         "seed": seed,
         "precision": precision,
         "patches": len(train),
-        "val": validate(network, patches, device),
+        "val": validate(network, patches, device) if ranks.main else None,
     }
 
 
@@ -90,33 +107,60 @@ def _train(
 
     Raises BadInput where the loss is not finite; the checkpoint before stays.
     """
-    train, device = patches.indices("train"), next(network.parameters()).device
+    ranks, train, device = current(), patches.indices("train"), next(network.parameters()).device
+    mine = ranks.share(range(options.batch_size))
     optimizer = torch.optim.Adam(network.parameters(), options.learning_rate, betas=(0.9, 0.99))
     done = _resume(checkpoint, network, optimizer)
     diverged = FirstStep(device)
-    with progress(range(done, options.steps), "fit", "step", options.steps, done) as steps:
+    shown = progress if ranks.main else _unseen
+    with shown(range(done, options.steps), "fit", "step", options.steps, done) as steps:
         for step in steps:
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * schedule(step, options.steps)
-            low, high = _batch(patches, train, options, np.random.default_rng([seed, step]), device)
-            with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
-                output = network(low)
-            loss = F.l1_loss(output.float(), high)
-            diverged.note(step, [loss])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            if mine:
+                rng = np.random.default_rng([seed, step])
+                low, high = _batch(patches, train, options, rng, device, mine)
+                with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
+                    output = network(low)
+                loss = F.l1_loss(output.float(), high)
+                diverged.note(step, [loss])
+                (loss * (len(mine) / options.batch_size)).backward()
+            if ranks.world > 1:
+                ranks.check()
+                _add_up(network)
             optimizer.step()
             if step % 20 == 0:
                 _check_finite(diverged)
+            if step % 20 == 0 and ranks.main:
                 steps.set_postfix(PSNR=f"{_psnr(output.detach().float(), high):.2f} dB", refresh=False)
             if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == options.steps:
                 diverged.note(step, network.parameters())
                 _check_finite(diverged)
-                _save(checkpoint, step + 1, network, optimizer)
+                if ranks.main:
+                    _save(checkpoint, step + 1, network, optimizer)
+
+
+def _unseen(steps: range, *of_the_bar: object) -> "tqdm[int]":
+    return tqdm(steps, disable=True)
+
+
+def _add_up(network: nn.Module) -> None:
+    """Replace the gradients by their sums over all processes; one that had no crop adds none."""
+    weights = list(network.parameters())
+    gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    for weight, part in zip(weights, flat.split([weight.numel() for weight in weights]), strict=True):
+        weight.grad = part.view_as(weight)
 
 
 def _check_finite(diverged: FirstStep) -> None:
-    """Raise BadInput where there was a step whose loss or weights were not finite; waits for the device."""
+    """Raise BadInput, in all processes, where there was a step in one of them whose loss or weights were not
+    finite; waits for the device.
+    """
+    if current().world > 1:
+        distributed.all_reduce(diverged.number, distributed.ReduceOp.MIN)
     if (step := first_of(diverged.number)) is not None:
         raise BadInput(
             f"fit: not finite from step {step + 1:,} on; lower fit.learning_rate, or set fit.precision: fp32"
@@ -165,24 +209,31 @@ def _batch(
     options: FitOptions,
     rng: np.random.Generator,
     device: torch.device,
+    mine: Sequence[int],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    crops = [
-        _crop(pair(patches, int(index)), options.crop, rng) for index in rng.choice(train, options.batch_size)
-    ]
+    """Return the crops `mine` of a batch, and their truth; the others are drawn, but not read."""
+    chosen = rng.choice(train, options.batch_size)
+    windows = [_window(patches, options.crop, rng) for _ in chosen]
+    crops = [_crop(pair(patches, int(chosen[number])), windows[number]) for number in mine]
     low, high = (torch.from_numpy(np.stack(images)).to(device) for images in zip(*crops, strict=True))
     return to_unit_range(low, torch.float32), to_unit_range(high, torch.float32)
 
 
-def _crop(images: Pair, size: int, rng: np.random.Generator) -> Pair:
-    """Return a random crop of both, flipped and turned in one of the eight ways."""
-    height, width = images.low.shape[:2]
+def _window(patches: PatchStore, size: int, rng: np.random.Generator) -> Window:
+    """Draw a window of the coarse image of a pair, at most of this side."""
+    height, width = (side if patches.has_reference else side // SCALE for side in patches.image_shape[:2])
     size = min(size, height, width)
     y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
-    turns, flip = rng.integers(4), rng.integers(2)
+    return Window(int(y), int(x), size, int(rng.integers(4)), bool(rng.integers(2)))
+
+
+def _crop(images: Pair, window: Window) -> Pair:
+    """Return the window of both."""
+    y, x, size, turns, flip = window
 
     def cut(image: Image, scale: int) -> Image:
         part = image[scale * y : scale * (y + size), scale * x : scale * (x + size)]
-        part = np.rot90(part, int(turns))
+        part = np.rot90(part, turns)
         return part[:, ::-1] if flip else part
 
     return Pair(cut(images.low, 1), cut(images.high, SCALE))
@@ -217,8 +268,11 @@ def _save(path: Path, step: int, network: nn.Module, optimizer: torch.optim.Opti
 
 def _resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Load the checkpoint, if there is one; return the number of steps done."""
-    if not kept(path):
+    ranks = current()
+    there, *_ = ranks.gather(ranks.main and kept(path))
+    if not there:
         return 0
+    seen([path])
     state = torch.load(path, weights_only=True)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])

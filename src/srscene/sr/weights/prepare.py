@@ -1,14 +1,18 @@
-"""Makes `models/upscaler`: the weights of one upscaler and card.json, which says where they come from."""
+"""Makes `models/upscaler`: the weights of one upscaler and card.json, which says where they come from.
 
+Of several processes the first one does it, since it is no work that can be shared; but all of them fit.
+"""
+
+import tempfile
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from srscene.core.console import say
-from srscene.core.machine import one_process
 from srscene.core.outputs import whole_folder, write_json
 from srscene.core.params import Section
+from srscene.core.ranks import current
 from srscene.core.store import PatchStore
 
 
@@ -17,10 +21,23 @@ def prepare_weights(name: str, options: Section, patches: PatchStore, seed: int 
 
     Raises BadInput when the weights are not to be had, with what to download and where to put it.
     """
-    one_process("weights")
+    if not current().main:
+        if getattr(options, "source", None) == "fit":
+            with tempfile.TemporaryDirectory() as unused:  # the first process writes the same weights
+                _prepare(name, options, patches, seed, Path(unused))
+        return
     with whole_folder(out) as folder:
         card: dict[str, Any] = {"sr": name, "source": "none", "parameters": 0}
         if find_spec(f"srscene.sr.{name}.weights"):
-            card |= import_module(f"srscene.sr.{name}.weights").prepare(options, patches, seed, folder)
+            card |= _prepare(name, options, patches, seed, folder)
         write_json(folder / "card.json", card | {"options": options.model_dump()})
     say(f"weights: {card['source']}, {card['parameters']:,} parameters")
+
+
+def _prepare(
+    name: str, options: Section, patches: PatchStore, seed: int | None, folder: Path
+) -> dict[str, Any]:
+    """Have the upscaler's own module fill `folder`; return the card."""
+    module = import_module(f"srscene.sr.{name}.weights")
+    card: dict[str, Any] = module.prepare(options, patches, seed, folder)
+    return card

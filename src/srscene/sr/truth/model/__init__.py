@@ -1,18 +1,13 @@
 """The true high-resolution image, where the store holds it: nothing is computed."""
 
 from collections.abc import Sequence
-from pathlib import Path
-
-import torch
 
 from srscene.core.console import BadInput
-from srscene.core.device import Precision
 from srscene.core.store import Image, PatchStore
-from srscene.sr.common.upscaler import Upscale, Upscaler
-from srscene.sr.truth.options import UpscaleOptions
+from srscene.sr.common.unchanged import Unchanged
 
 
-class Truth(Upscaler[UpscaleOptions]):
+class Truth(Unchanged):
     cpu_batch = 8
     of_any_image = False
 
@@ -23,14 +18,6 @@ class Truth(Upscaler[UpscaleOptions]):
                 "synthetic knows them, so choose it, or another sr"
             )
         return patches.references(indices)
-
-    def load(
-        self, options: UpscaleOptions, folder: Path, device: torch.device, precision: Precision
-    ) -> Upscale:
-        def upscale(images: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
-            return images
-
-        return upscale
 
 
 UPSCALER = Truth()
