@@ -159,6 +159,15 @@ def write_real(folder: Path, size: int) -> Call:
     return lambda: write_shards(moved, folder / "upscaled", {})
 
 
+def assess_real(folder: Path, size: int) -> Call:
+    """Return the assessment of what `write_real` wrote, against other patches of these names."""
+    from srscene.assess.report import assess as whole
+    from srscene.ingest.ingest import write_shards
+
+    write_shards(patches(names(folder, size), textures(48, FULL)), folder / "patches", {})
+    return lambda: whole(PatchStore(folder / "patches"), PatchStore(folder / "upscaled"))
+
+
 def read_real(folder: Path, size: int) -> Call:
     """Return what reads all images, in batches of 64 in random order, as training does."""
 
@@ -191,6 +200,7 @@ REAL_STAGES: dict[str, Callable[[Path, int], Call]] = {
     "ingest 120×120": ingest_real,
     "write 480×480": write_real,
     "read 480×480": read_real,
+    "assess 480×480": assess_real,
 }
 
 

@@ -155,20 +155,19 @@ class Ranks:
         timer.start()
 
     def _speak(self, text: str) -> None:
-        with self._lock:
-            first, self._spoken = not self._spoken, True
-        if first and text != QUIETLY:
-            tqdm.write(f"error: {printable(text)}", file=sys.stderr)  # on a line of its own, not a bar's
-            sys.stderr.flush()
+        with self._lock:  # nobody leaves while another thread speaks
+            if not self._spoken and text != QUIETLY:
+                tqdm.write(f"error: {printable(text)}", file=sys.stderr)  # on a line of its own, not a bar's
+                sys.stderr.flush()
+            self._spoken = True
 
     def _tell(self, text: str) -> None:
         """Tell those who have not been told anything yet: the first process, or it all others."""
         words = torch.tensor([*text.encode()[:LONGEST].ljust(LONGEST, b"\0")], dtype=torch.uint8)
         with self._lock:
-            peers, self._untold = self._untold, set()
-        for peer in sorted(peers):
-            with suppress(RuntimeError):  # it has ended
-                distributed.send(words, peer, group=self._line)
+            while self._untold:
+                with suppress(RuntimeError):  # it has ended
+                    distributed.send(words, self._untold.pop(), group=self._line)
 
 
 ALONE = Ranks()
