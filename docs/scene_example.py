@@ -113,6 +113,7 @@ def draw(path: Path, pictures: dict[str, np.ndarray], out: Path) -> None:
 def _panel(axes: Axes, title: str, image: np.ndarray) -> Axes:
     height, width = image.shape[:2]
     axes.imshow(image, extent=(0, width, height, 0), interpolation="nearest")
+    axes.autoscale(False)  # what is drawn later lies in the same pixels
     axes.set_title(title, fontsize=9)
     axes.set_axis_off()
     return axes

@@ -110,11 +110,12 @@ def test_a_stage_reads_what_it_declares(stage: str) -> None:
 
 
 def test_params_are_read_by_stages_only() -> None:
+    """And by the command line, which no stage depends on."""
     readers = [
         file for file in SOURCE.rglob("*.py")
         if "params.read(" in file.read_text() or "from srscene.core.params import read" in file.read_text()
     ]  # fmt: skip
-    assert not readers
+    assert [file.name for file in readers] in ([], ["cli.py"])
 
 
 def test_only_what_computes_nothing_is_hidden_from_dvc() -> None:
