@@ -25,14 +25,13 @@ LOOK = 0.01
 
 
 class Taken(NamedTuple):
-    """What a stage's call takes: seconds of all cores, seconds that go by, and memory at the peak, MiB.
+    """What a stage's call takes: seconds of all cores together, and memory at the peak, MiB.
 
     Memory is what the process has for itself: pages of mapped shards are the page cache's, which takes them
     back when memory is short.
     """
 
     seconds: float
-    elapsed: float
     memory: float
 
 
@@ -73,8 +72,7 @@ def measured(stage: str, folder: Path, size: int) -> Taken:
         lines = log.read().splitlines()
     if child.returncode:
         raise RuntimeError(f"{stage}: " + "\n".join(lines[-20:]))
-    seconds, elapsed = map(float, lines[-1].split())
-    return Taken(seconds, elapsed, peak)
+    return Taken(float(lines[-1]), peak)
 
 
 def own_memory(process: int) -> float:
@@ -88,14 +86,13 @@ def own_memory(process: int) -> float:
 
 
 def show(title: str, found: dict[str, dict[int, Taken]]) -> None:
-    """Print a row for each stage: seconds of all cores, memory, and how they grow."""
+    """Print a row for each stage: seconds, memory, and how they grow."""
     sizes = list(next(iter(found.values())))
-    heads = [title, *(f"{size:,}" for size in sizes), "elapsed", "to linear", "memory a patch"]
+    heads = [title, *(f"{size:,}" for size in sizes), "to linear", "memory a patch"]
     print("\n" + "\n".join([_line(heads), "|---" + "|--:" * (len(heads) - 1) + "|"]))
     for stage, taken in found.items():
         rise = growth(taken) if len(taken) > 1 else ("–", "–")
-        elapsed = f"{list(taken.values())[-1].elapsed:,.3g} s"
-        print(_line([stage, *map(cell, taken.values()), elapsed, *rise]))
+        print(_line([stage, *map(cell, taken.values()), *rise]))
 
 
 def cell(taken: Taken) -> str:

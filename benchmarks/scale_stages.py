@@ -1,7 +1,7 @@
 """The stages as `benchmarks.scale` measures them: python -m benchmarks.scale_stages STAGE FOLDER PATCHES
 
 Each function makes ready, in a folder where the stages before have left what they made, and returns the call
-that is measured. A process of this module prints seconds of all cores, and seconds that go by.
+that is measured. A process of this module prints the call's seconds, of all cores together.
 """
 
 import os
@@ -209,9 +209,9 @@ def main(stage: str, folder: str, size: str) -> None:
     if stage in STAGES:
         shard_writer.SHARD_BYTES = shard_writer.SHARD_BYTES * TINY**2 // FULL**2
     call = (STAGES | REAL_STAGES)[stage](Path(folder), int(size))
-    busy, start = time.process_time(), time.perf_counter()
+    start = time.process_time()
     call()
-    print(time.process_time() - busy, time.perf_counter() - start)
+    print(time.process_time() - start)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def test_an_even_part_of_the_official_lists(tmp_path: Path) -> None:
 
 def test_a_process_is_measured_from_outside(tmp_path: Path) -> None:
     taken = scale.measured("find a tree's patches", tmp_path, 50)
-    assert taken.seconds > 0 < taken.elapsed
+    assert taken.seconds > 0
     assert 10 < taken.memory < 4000
 
 
@@ -48,7 +48,7 @@ def test_the_failure_of_a_stage_is_told(tmp_path: Path) -> None:
 
 
 def test_growth() -> None:
-    taken = {10: scale.Taken(1, 1, 100), 100: scale.Taken(10, 9, 100), 1000: scale.Taken(200, 99, 101)}
+    taken = {10: scale.Taken(1, 100), 100: scale.Taken(10, 100), 1000: scale.Taken(200, 101)}
     assert scale.growth(taken) == ("2.00×", "1,059 bytes")
 
 
