@@ -39,6 +39,8 @@ from srscene.sr.realesrgan import package
 PLACE = {"crs": "EPSG:32723", "transform": Affine(10, 0, 600_000, 0, -10, 7_500_000)}
 CROP = 60
 """Pixels of 10 m along the side of the square that is shown enlarged."""
+WIDTH = 8.6
+"""Inches."""
 CLASSIFIER, UPSCALER = Path("models/classifier"), Path("models/upscaler")
 
 
@@ -93,13 +95,13 @@ def draw(path: Path, pictures: dict[str, np.ndarray], out: Path) -> None:
         grid = Grid(scene.height, scene.width, model.tile, model.tile // 2)
         tiles = predict_tiles(scene, grid, model, 1, threshold, params.read("machine", Machine))
     top, left = richest(image, CROP)
-    figure = plt.figure(figsize=(8.6, 7.3), layout="constrained")
+    figure = plt.figure(figsize=(WIDTH, 7.3), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=[2.05, 1])
     above, below = parts
     titles = "Sentinel-2, 10 m", f"labels from {threshold:g} on, of a model trained on synthetic land"
     whole, labels = (_panel(*pair, image) for pair in zip(above.subplots(1, 2), titles, strict=True))
     whole.add_patch(Rectangle((left, top), CROP, CROP, fill=False, color="white", linewidth=1.2))
-    show_tiles(labels, image, tiles)
+    show_tiles(labels, image, tiles, inches=WIDTH / 2)
     above.legend(handles=legend(tiles), loc="outside lower center", ncols=4, fontsize=8)
     crops = {"10 m": image, **pictures}
     for axes, (title, picture) in zip(below.subplots(1, 4), crops.items(), strict=True):

@@ -71,8 +71,10 @@ def shrunk(scene: Scene, longest: int = LONGEST) -> Image:
     return np.stack(lines).round().astype(np.uint8)
 
 
-def show_tiles(axes: Axes, image: Image, tiles: TileMap) -> None:
-    """Draw the tiles over the grey of the scene's `image` (h, w, 3); `axes` is in the scene's pixels."""
+def show_tiles(axes: Axes, image: Image, tiles: TileMap, inches: float = PANEL) -> None:
+    """Draw the tiles over the grey of the scene's `image` (h, w, 3); `axes` is in the scene's pixels, and so
+    many inches wide.
+    """
     grid = tiles.grid
     grey = image @ np.array([0.299, 0.587, 0.114])
     extent = (0, grid.width, grid.height, 0)
@@ -84,7 +86,7 @@ def show_tiles(axes: Axes, image: Image, tiles: TileMap) -> None:
     start = grid.shift + (grid.size - grid.stride) / 2
     right, below = start + len(grid.columns) * grid.stride, start + len(grid.rows) * grid.stride
     axes.imshow(picture, extent=(start, right, below, start), interpolation="nearest")
-    side = PANEL * grid.stride / grid.width
+    side = inches * grid.stride / grid.width
     letters, lines = int(side / LETTER) - len(" 0.00"), int(side / LINE)
     if letters >= FEWEST:
         for index, (row, column) in enumerate(zip(rows, columns, strict=True)):
