@@ -1,6 +1,10 @@
 """A scene upscaled in tiles is the scene upscaled, whatever its size and holes, in a file for GIS tools."""
 
 import os
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +277,29 @@ def test_a_run_that_ended_goes_on(tmp_path: Path, name: str, capsys: pytest.Capt
     went_on = (tmp_path / "out.tif").read_bytes()
     upscaled(path, model, tmp_path / "out.tif", tile=32)
     assert (tmp_path / "out.tif").read_bytes() == went_on
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    path = geotiff(tmp_path / "long.tif", land(2000, 64))
+    out = tmp_path / "out.tif"
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
+    values = {"sr": "bicubic", "tile": 32, "offset": 0, "scale": 10_000, "reflectance-max": 2000}
+    options = [f"--{name}={value}" for name, value in values.items()]
+    call = [sys.executable, "-m", "srscene.cli", "upscale", str(path), "-o", str(out), *options]
+    with subprocess.Popen(call, cwd=tmp_path, stderr=subprocess.DEVNULL) as victim:
+        while len(list(tmp_path.rglob("rows-*.tif"))) < 3:
+            assert victim.poll() is None, "it ended before it was killed"
+            time.sleep(0.002)
+        victim.kill()
+    assert not out.exists()
+    done = len(list(tmp_path.rglob("rows-*.tif")))
+    again = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True)
+    first = next(line for line in again.stderr.split("\r") if "/126" in line)  # 63 rows of two tiles
+    assert f"{2 * done}/126" in first
+    went_on = out.read_bytes()
+    shutil.rmtree(tmp_path / ".scratch")
+    subprocess.run(call, cwd=tmp_path, capture_output=True, check=True)
+    assert out.read_bytes() == went_on
 
 
 def test_damage_found_midway_leaves_no_file(tmp_path: Path, plain: Path) -> None:
