@@ -18,6 +18,9 @@ from srscene.core.reading import reading
 _REF = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(\S+) ([0-9a-f]{40})")
 _QUEUED = re.compile(r"^[0-9a-f]{7,40}\s+(\S+)\s+.*\b(Queued|Running|Failed|Success)\s*$", re.M)
 
+LOCKED = "Unable to acquire lock"
+"""What DVC says when another of its processes has had the repository for longer than it waits."""
+
 
 class Experiment(NamedTuple):
     """A commit that holds results: its name, its hash."""

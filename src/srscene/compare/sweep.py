@@ -8,6 +8,7 @@ second waits for the first (core/scratch.py).
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -26,6 +27,8 @@ from srscene.core.device import describe, pick_device
 
 LOGS = Path(".dvc/tmp/sweep")
 """Not in git; the log of each cell, and what cells took."""
+BUSY = 20
+"""Times that a cell is started again because another DVC process had the repository locked."""
 PATIENCE = 60
 """Seconds that a cell has to end after Ctrl-C."""
 
@@ -120,6 +123,7 @@ def run(state: Plan, jobs: int) -> bool:
     todo = list(reversed(state.missing + state.failed))
     running: list[Running] = []
     failed: list[str] = []
+    locked_out: Counter[str] = Counter()
     device = describe(pick_device())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Follower(len(todo)) as follower:
@@ -131,6 +135,10 @@ def run(state: Plan, jobs: int) -> bool:
                     running.remove(job)
                     seconds = time.monotonic() - job.began
                     why = _outcome(job)
+                    if why and experiments.LOCKED in why and locked_out[job.cell.name] < BUSY:
+                        locked_out[job.cell.name] += 1
+                        todo.append(job.cell)
+                        continue
                     if why is None:
                         note(LOGS, Measured(job.cell.name, job.cell.sr, job.cell.backbone, seconds, device))
                     else:
