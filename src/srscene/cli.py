@@ -11,9 +11,11 @@ import typer
 from srscene import leftovers
 from srscene.check import check as check_params
 from srscene.check import surroundings
+from srscene.core import params
 from srscene.core.console import BadInput, say
 from srscene.core.machine import Machine
 
+AUTO = Machine(batch_size="auto", workers="auto")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -139,9 +141,8 @@ def report(
 
     cells = comparing.cells_of(results, experiment or [])
     found = contrasts(cells, control, resamples, margin=margin)
-    machine = Machine(batch_size="auto", workers="auto")
     chosen = comparing.chosen_backbone(cells, backbone)
-    page = assemble.page(cells, found, chosen, machine, figures)
+    page = assemble.page(cells, found, chosen, AUTO, figures)
     report.write(replace(page, most_bytes=round(megabytes * 1e6)), out)
 
 
@@ -152,7 +153,6 @@ class SceneType(StrEnum):
     reflectance = "reflectance"
 
 
-AUTO = Machine(batch_size="auto", workers="auto")
 Bands = Annotated[str | None, typer.Option(help="A GeoTIFF's bands in their order: B04,B03,B02.")]
 Offset = Annotated[float | None, typer.Option(help="Of baseline 04.00: -1000; of older ones: 0.")]
 Scale = Annotated[float | None, typer.Option(min=0, help="What stands for a reflectance of 1.")]
@@ -178,18 +178,16 @@ def upscale(
     tile: Annotated[int | None, typer.Option(min=16, max=4096, help="Side of a tile, pixels.")] = None,
 ) -> None:
     """Super-resolve a whole scene: a map that GIS tools open, whatever its size, in little memory."""
-    from srscene.core import params
     from srscene.scene.model import find_model
     from srscene.scene.source import open_scene
     from srscene.scene.upscale import upscale_scene
 
     chosen = find_model(sr, model, reflectance_max)
-    machine = params.read("machine", Machine) if params.FILE.exists() else AUTO
     names = bands.split(",") if bands else None
     with open_scene(
         scene, bands=names, offset=offset, scale=scale, reflectance_max=chosen.reflectance_max
     ) as opened:
-        upscale_scene(opened, chosen, machine, out, dtype is SceneType.reflectance, tile)
+        upscale_scene(opened, chosen, _machine(), out, dtype is SceneType.reflectance, tile)
 
 
 @app.command()
@@ -218,21 +216,22 @@ def predict(
 
     Needs no DVC and no repository, only models/ of one: dvc get REPOSITORY models
     """
-    from srscene.core import params
     from srscene.core.device import take_device
     from srscene.scene.classifier import load
     from srscene.scene.predict import Tiling, predict_scene
     from srscene.scene.source import open_scene
 
     chosen = load(model, upscaler, take_device("predict"))
-    machine = params.read("machine", Machine) if params.FILE.exists() else AUTO
     names = bands.split(",") if bands else None
-    tiling = Tiling(stride, shift, valid)
-    reflectance_max = chosen.images.reflectance_max
     with open_scene(
-        scene, bands=names, offset=offset, scale=scale, reflectance_max=reflectance_max
+        scene, bands=names, offset=offset, scale=scale, reflectance_max=chosen.images.reflectance_max
     ) as opened:
-        predict_scene(opened, chosen, machine, out, tiling, threshold, figure)
+        predict_scene(opened, chosen, _machine(), out, Tiling(stride, shift, valid), threshold, figure)
+
+
+def _machine() -> Machine:
+    """Return params.yaml's section; a scene needs no params.yaml."""
+    return params.read("machine", Machine) if params.FILE.exists() else AUTO
 
 
 def run() -> None:

@@ -67,9 +67,9 @@ class RowWriter:
     def __init__(self, layout: Layout, file: Any) -> None:
         self.layout, self.file = layout, file
 
-    def write(self, row: int, column: int, rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> None:
-        """Write levels (H, W, 3), and where they are data, with their corner at a row of the piece."""
-        window = Window(column, row, rgb.shape[1], rgb.shape[0])
+    def write(self, column: int, rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> None:
+        """Write levels (H, W, 3), as high as the piece, and where they are data, from a column on."""
+        window = Window(column, 0, rgb.shape[1], rgb.shape[0])
         self.file.write(self.layout.stored(rgb, valid), window=window)
         if self.layout.nodata is None:
             self.file.write_mask(valid, window=window)

@@ -1,13 +1,13 @@
 """From a scene to the tiles of a grid. Blocks are read ahead, so memory is flat in the scene's size."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from srscene.core.overlap import ahead
 from srscene.core.store import Image
 from srscene.scene.grid import Grid
 from srscene.scene.source import Scene
@@ -40,7 +40,7 @@ def cut(scene: Scene, grid: Grid) -> Iterator[Tile]:
 
 
 def _blocks(scene: Scene, grid: Grid) -> Iterator[tuple[range, range, Image, NDArray[np.bool_]]]:
-    """Yield the first rows and columns of tiles side by side, the block (h, w, 3) of them all, its mask."""
+    """Return the first rows and columns of tiles side by side, the block (h, w, 3) of them all, its mask."""
     places = list(product(_groups(grid.rows, grid), _groups(grid.columns, grid)))
 
     def read(place: tuple[range, range]) -> tuple[range, range, Image, NDArray[np.bool_]]:
@@ -48,13 +48,7 @@ def _blocks(scene: Scene, grid: Grid) -> Iterator[tuple[range, range, Image, NDA
         height, width = (starts[-1] - starts[0] + grid.size for starts in place)
         return rows, columns, *scene.read(rows[0], columns[0], height, width)
 
-    with ThreadPoolExecutor(1) as pool:  # reads the next block while this one is computed on
-        ahead = pool.submit(read, places[0])
-        for place in [*places[1:], None]:
-            block = ahead.result()
-            if place is not None:
-                ahead = pool.submit(read, place)
-            yield block
+    return ahead(read, places)  # while one block is computed on
 
 
 def _groups(starts: range, grid: Grid) -> list[range]:

@@ -61,7 +61,7 @@ class Rows:
             rows.start - tile.rows.start : rows.stop - tile.rows.start,
             columns.start - tile.columns.start : columns.stop - tile.columns.start,
         ]
-        writer.write(0, columns.start * self.scale, pixels, enlarged(valid, self.scale))
+        writer.write(columns.start * self.scale, pixels, enlarged(valid, self.scale))
 
     def _part(self, tile: Tile, rows: range, columns: range) -> Pixels:
         """Return the pixels of a part of the scene that the tile holds."""
