@@ -27,8 +27,8 @@ class Verdict(StrEnum):
     """Another result as if all were well, though the damage could have been seen."""
 
 
-SECONDS = 30.0
-"""That an attempt may take, many times what it takes where nothing else runs."""
+SECONDS = 10.0
+"""That an attempt may take, a hundred times what it takes."""
 WRONG = (Verdict.TRACEBACK, Verdict.SILENT)
 
 

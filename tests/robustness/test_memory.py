@@ -9,9 +9,8 @@ MOST = 300.0
 TAKEN = {
     "band: strip of a gigabyte": "",
     "reference: 500 MB of rows": "",
-    "list: 60 million blank lines": "names no patch",
 }
-"""What does no harm, though no file is named: what is too much is not unpacked, and a list may be empty."""
+"""What does no harm, though no file is named: what is too much is not unpacked."""
 
 
 @pytest.fixture(scope="module")
