@@ -7,6 +7,7 @@ import bz2
 import gzip
 import tarfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,7 @@ import zstandard
 
 from srscene.core.console import BadInput, brief
 from srscene.core.disk import size
+from srscene.core.overlap import ahead
 from srscene.core.reading import what_it_is
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst")
@@ -44,12 +46,16 @@ def suffix(path: Path) -> str:
 
 
 class Unpacked:
-    """The tar in an archive. `checked` tells, at its end, whether checksums vouch for all of it."""
+    """The tar in an archive, unpacked in a thread of its own while the pieces before are looked into.
+
+    `checked` tells, at its end, whether checksums vouch for all of it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checked = suffix(path) != ".tar"
-        self._pieces = self._unpack()
+        self._unpacking = self._unpack()
+        self._pieces = ahead(lambda _: next(self._unpacking, b""), count())
 
     def read(self, _: int = PIECE) -> bytes:
         """Return the next piece, empty at the end.
@@ -78,6 +84,7 @@ class Unpacked:
 
     def close(self) -> None:
         self._pieces.close()
+        self._unpacking.close()
 
     def _unpack(self) -> Any:
         with self.path.open("rb") as file:

@@ -15,5 +15,5 @@ def to_rgb(bands: list[NDArray[np.uint16]], reflectance_max: int) -> NDArray[np.
     it rounds to its floor, with 1/(2m) >= 5e-5 to spare for errors of at most 3.1e-5.
     """
     shift = 0.5 / reflectance_max - 0.5
-    rgb = cv2.convertScaleAbs(cv2.merge(bands), alpha=255 / reflectance_max, beta=shift)
-    return np.asarray(rgb, np.uint8)
+    levels = [cv2.convertScaleAbs(band, alpha=255 / reflectance_max, beta=shift) for band in bands]
+    return np.asarray(cv2.merge(levels), np.uint8)

@@ -27,7 +27,7 @@ LARGEST_TILE = 1 << 20
 # TIFF 6.0, section 8: the tags that say how the pixels lie in the file, and the field types of their values.
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES = 256, 257, 258, 259, 266, 277
 _OFFSETS, _COUNTS, _TILE_WIDTH, _SAMPLE_FORMAT = 273, 279, 322, 339
-_PLAIN = {_WIDTH: SIZE, _LENGTH: SIZE, _BITS: 16, _COMPRESSION: 1, _SAMPLES: 1}
+_PLAIN = {_WIDTH: (SIZE,), _LENGTH: (SIZE,), _BITS: (16,), _COMPRESSION: (1,), _SAMPLES: (1,)}
 _LAYOUT = {*_PLAIN, _FILL_ORDER, _OFFSETS, _COUNTS, _TILE_WIDTH, _SAMPLE_FORMAT}
 _FIELDS = {3: ("H", 2), 4: ("I", 4)}  # SHORT, LONG
 _DTYPES: dict[tuple[int, ...], np.dtype] = {(1,): np.dtype("<u2"), (2,): np.dtype("<i2")}
@@ -59,9 +59,7 @@ def _plain_layout(header: bytes) -> np.dtype | None:
         tags = _read_tags(header)
     except (struct.error, KeyError):
         return None
-    if any(tags.get(tag) != (value,) for tag, value in _PLAIN.items()):
-        return None
-    if _TILE_WIDTH in tags or _FILL_ORDER in tags:
+    if not tags.items() >= _PLAIN.items() or _TILE_WIDTH in tags or _FILL_ORDER in tags:
         return None
     starts, counts = tags.get(_OFFSETS, ()), tags.get(_COUNTS, ())
     expected = [*accumulate(counts, initial=len(header))]
@@ -76,12 +74,12 @@ def _read_tags(header: bytes) -> dict[int, tuple[int, ...]]:
         return {}
     (start,) = struct.unpack_from("<I", header, 4)
     (entries,) = struct.unpack_from("<H", header, start)
+    directory = header[start + 2 : start + 2 + 12 * entries]
     tags = {}
-    for at in range(start + 2, start + 2 + 12 * entries, 12):
-        tag, kind, count = struct.unpack_from("<HHI", header, at)
+    for at, (tag, kind, count, value) in enumerate(struct.iter_unpack("<HHII", directory)):
         if tag in _LAYOUT:
             letter, width = _FIELDS[kind]
-            value_at = at + 8 if width * count <= 4 else struct.unpack_from("<I", header, at + 8)[0]
+            value_at = value if width * count > 4 else start + 2 + 12 * at + 8
             tags[tag] = struct.unpack_from(f"<{count}{letter}", header, value_at)
     return tags
 
