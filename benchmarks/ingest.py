@@ -1,9 +1,9 @@
 """python -m benchmarks.ingest [--quick]: reading BigEarthNet v1, srscene beside TorchGeo and rasterio.
 
 The patches are the six real ones of bigearthnet-common, turned and mirrored, under many names and at as many
-places, RGB bands and label file only, in a warm cache: no header comes twice, and what is alike is further apart
-than an archive's compression looks back. All but the last rows are one thread. TorchGeo is an optional peer:
-pip install torchgeo.
+places, RGB bands and label file only, in a warm cache: no header comes twice, and what is alike is further
+apart than an archive's compression looks back. All but the last rows are one thread. TorchGeo is an optional
+peer: pip install torchgeo.
 """
 
 import gzip

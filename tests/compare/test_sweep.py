@@ -5,12 +5,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from srscene.compare.experiments import LOCKED
 from tests.compare.toy_repo import make_toy
 from tests.pipeline.repository import Repo
 
@@ -155,6 +157,38 @@ def test_a_sweep_killed_alone_leaves_cells_that_count(swept: tuple[Repo, str]) -
     said = repo.run(*call)
     assert "failed" not in said
     assert names(repo) >= {"none-resnet34-s3", "bicubic-resnet34-s3"}
+
+
+HOLDER = """
+import sys
+from dvc.repo import Repo
+with Repo().lock:
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_cell_that_meets_a_locked_repository_is_started_again(swept: tuple[Repo, str]) -> None:
+    """Another DVC process has it for longer than DVC waits."""
+    repo, _ = swept
+    piped = {"cwd": repo.folder, "env": repo.environment, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    log = repo.folder / ".dvc/tmp/sweep/none-resnet50-s9.log"
+    with subprocess.Popen([sys.executable, "-c", HOLDER], text=True, **piped) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        call = ["srscene", "sweep", "--sr", "none", "--backbone", "resnet50", "--seed", "9"]
+        with subprocess.Popen(call, text=True, **{**piped, "stderr": subprocess.STDOUT}) as sweep:
+            until = time.monotonic() + 60
+            while not (log.exists() and LOCKED in log.read_text()) and time.monotonic() < until:
+                time.sleep(0.1)
+            met = log.exists() and LOCKED in log.read_text()
+            holder.communicate()
+            said, _ = sweep.communicate()
+    assert met
+    assert sweep.returncode == 0, said
+    assert "sweep: 1 of 1: none-resnet50-s9 done" in said
+    assert "failed" not in said
+    assert "none-resnet50-s9" in names(repo)
 
 
 def test_what_is_there_is_run_again_on_request(swept: tuple[Repo, str]) -> None:
