@@ -1,6 +1,7 @@
 """Seconds and peak memory of `srscene upscale` by the scene's size: python -m benchmarks scene [--quick]
 
-Each size in a process of its own. The scene is a GeoTIFF of synthetic land, repeated; one thread computes.
+Beside them, what peers make of a scene (scene_peers.py). Each size in a process of its own. The scene is a
+GeoTIFF of synthetic land, repeated; one thread computes.
 """
 
 import time
@@ -36,11 +37,14 @@ with open_scene(scene, offset=0, scale=10_000, reflectance_max=2000) as opened:
 
 
 def run(quick: bool) -> list[Row]:
-    """Measure bicubic interpolation, and a small SRResNet of random weights."""
+    """Measure bicubic interpolation, a small SRResNet of random weights, and peers with a network like it."""
+    from benchmarks import scene_peers
+
     rows = []
     with TemporaryDirectory() as folder:
         for name, sizes in (("bicubic", SIZES), ("srresnet", NETWORK_SIZES)):
             rows += measure(name, QUICK if quick else sizes, Path(folder))
+        rows += scene_peers.run(Path(folder) / "peers")
     return rows
 
 

@@ -20,10 +20,10 @@ from srscene.evaluate.metrics import METRICS
 
 TITLES = {
     "none": "No SR", "bicubic": "Bicubic", "srresnet": "SRResNet", "hat": "HAT", "seesr": "SeeSR",
-    "realesrgan": "RealESRGAN", "truth": "Truth", "resnet50": "ResNet-50", "resnet101": "ResNet-101",
-    "resnet152": "ResNet-152", "inception_v4": "Inception-v4", "acc": "ACC", "hamming_loss": "HL",
-    "one_error": "OE", "precision": "P", "recall": "R", "f1": "F1", "f2_macro": "macro F2",
-    "macro_ap": "macro AP", "micro_ap": "micro AP",
+    "realesrgan": "RealESRGAN", "truth": "Truth", "resnet18": "ResNet-18", "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50", "resnet101": "ResNet-101", "resnet152": "ResNet-152",
+    "inception_v4": "Inception-v4", "acc": "ACC", "hamming_loss": "HL", "one_error": "OE", "precision": "P",
+    "recall": "R", "f1": "F1", "f2_macro": "macro F2", "macro_ap": "macro AP", "micro_ap": "micro AP",
 }  # fmt: skip
 """How the paper and we print a name."""
 COLUMNS = (
