@@ -3,6 +3,9 @@
 Bytes, and images a second of one core's own time (so that a busy machine changes little), for patches as they
 were ingested and as they were upscaled: the synthetic ones and the real ones of bigearthnet-common; bicubic,
 Real-ESRGAN x4plus with its official weights, and SRResNet where `dvc repro` has left it in models/upscaler.
+
+hdf5plugin's FciDecomp is left out: it is CharLS too, plane by plane. Its version 7.1.0 makes 0.4 % more bytes
+of an image than JPEG-LS here, encodes as fast, and decodes at three quarters of the rate.
 """
 
 import json
@@ -123,18 +126,22 @@ def run(count: int) -> None:
 
 def images(count: int) -> tuple[dict[str, Images], dict[str, Images]]:
     """Return patches as ingested, (120, 120, 3), and upscaled, (480, 480, 3), by kind."""
-    options = validated(PARAMS["datasets"]["synthetic"], "datasets.synthetic", SyntheticOptions)
-    samples = [sample(options, index) for index in range(count)]
-    scale = options.reflectance_max
-    ingested = {
-        "synthetic": [np.clip(each.image / scale * 255, 0, 255).astype(np.uint8) for each in samples],
-        "real": real_patches()[:count],
-    }
-    upscaled = {"truth": [to_8_bits(each.truth, scale) for each in samples]}
+    land, truth = synthetic_patches(count)
+    ingested = {"synthetic": land, "real": real_patches()[:count]}
+    upscaled = {"truth": truth}
     for name, enlarge in upscalers():
         for kind, patches in ingested.items():
             upscaled[f"{name}, {kind}"] = [enlarge(patch) for patch in patches]
     return ingested, upscaled
+
+
+def synthetic_patches(count: int) -> tuple[Images, Images]:
+    """Return the data set's first patches as ingested, (120, 120, 3), and their truth, (480, 480, 3)."""
+    options = validated(PARAMS["datasets"]["synthetic"], "datasets.synthetic", SyntheticOptions)
+    samples = [sample(options, index) for index in range(count)]
+    scale = options.reflectance_max
+    land = [np.clip(each.image / scale * 255, 0, 255).astype(np.uint8) for each in samples]
+    return land, [to_8_bits(each.truth, scale) for each in samples]
 
 
 def real_patches() -> Images:

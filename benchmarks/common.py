@@ -10,6 +10,20 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from srscene.core.console import brief, say
+
+PEAKS = {
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H200 NVL": 835e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+}
+"""Dense bf16 and fp16 FLOP/s with tensor cores, from NVIDIA's data sheets; a GPU's is the first that its name
+holds."""
+
 
 class Row(NamedTuple):
     """One line of the table. `ratio` is against the topic's baseline, the case whose ratio is 1."""
@@ -40,6 +54,20 @@ def compare(cases: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
+def works(case: str, run: Callable[[], object]) -> bool:
+    """Run it once; return False, with a line that says so, where that fails."""
+    try:
+        run()
+    except Exception as error:  # of whatever kind a compiler or a driver raises
+        say_failed(case, error)
+        return False
+    return True
+
+
+def say_failed(what: str, error: Exception) -> None:
+    say(f"{what}: failed ({type(error).__name__}: {brief(error)})")
+
+
 def rates(topic: str, unit: str, work: float, seconds: dict[str, float], baseline: str) -> list[Row]:
     """Turn `compare`'s seconds for `work` units into rows of units per second; baseline's ratio is 1."""
     slowest = seconds.get(baseline)
@@ -65,6 +93,11 @@ def own_peak_memory() -> float:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+def peak(gpu: str) -> float | None:
+    """Return the FLOP/s of a GPU with this name; None where it is not listed, or is a part of one (MIG)."""
+    return None if "MIG" in gpu else next((flops for name, flops in PEAKS.items() if name in gpu), None)
 
 
 def device_name() -> str:

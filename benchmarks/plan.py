@@ -15,15 +15,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import seesr
+from benchmarks.common import PEAKS
 from benchmarks.upscaling import CASES
 from srscene.classify.options import PAPER
 from srscene.core.disk import size
 from srscene.core.labels import CLASSES
 from srscene.ingest.splits import read_splits
 
-GPUS, PEAK = 8, seesr.PEAKS["H100"]
+GPUS, PEAK = 8, PEAKS["H100"]
 CORES, DISK = 8 * GPUS, 5e9
-"""Cores: eight threads encode for a GPU, or eight processes read; bytes/s of the node's disks, assumed."""
+"""Cores: eight encode for a GPU, or eight processes read; bytes/s of the node's disks, assumed."""
 SHARES = {"srresnet": 0.4, "realesrgan": 0.4, "hat": 0.3, "seesr": 0.4}
 """Of the peak, assumed of upscaling: the goals, on no GPU measured."""
 TRAINING = 0.1

@@ -1,7 +1,8 @@
 """Random reads of 480×480×3 uint8 images: PNG files, LMDB, ours, a bare memory map.
 
-With the page cache warm, in a core's own time, and cold (on Linux, where it can be emptied), by the clock;
-the bytes that each stores; and the memory of a process that reads from ours.
+With the page cache warm, in a core's own time, and cold (on Linux, where it can be emptied), by the clock, in
+images and in bytes of what is stored; the bytes that each stores; and the memory of a process that reads from
+ours.
 """
 
 import os
@@ -36,15 +37,27 @@ def run(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         formats = write_formats(textures(count, 480), folder)
-        rows = []
+        timings = {}
         for cold in (False, True) if sys.platform == "linux" else (False,):
             topic = f"random reads, 480×480×3, cache {'cold' if cold else 'warm'}"
-            rows += rates(topic, "images", count, timed(formats, order, rounds, cold), BASELINE)
+            timings[topic] = timed(formats, order, rounds, cold)
         sizes = {name: _bytes(place) / count / 1000 for name, (place, _) in formats.items()}
+        rows = []
+        for topic, seconds in timings.items():
+            rows += rates(topic, "images", count, seconds, BASELINE) + by_bytes(topic, count, sizes, seconds)
         rows += [
             Row("stored", name, each, "kB/image", each / sizes[BASELINE]) for name, each in sizes.items()
         ]
         return rows + memory(folder / "store", count)
+
+
+def by_bytes(topic: str, count: int, sizes: dict[str, float], seconds: dict[str, float]) -> list[Row]:
+    """Return each format's rate in what it stores, of `count` images of so many kB."""
+    found = {name: count * sizes[name] / 1000 / each for name, each in seconds.items()}
+    return [
+        Row(f"{topic}: of what is stored", name, rate, "MB/s", rate / found[BASELINE])
+        for name, rate in found.items()
+    ]
 
 
 def textures(count: int, side: int) -> Images:

@@ -6,12 +6,13 @@ bf16. Without a GPU there is nothing to measure: 50 steps of one patch are 164 T
 
 import statistics
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from transformers import CLIPTokenizer
 
-from benchmarks.common import Row
+from benchmarks.common import Row, peak, say_failed
 from srscene.core.console import say
 from srscene.core.params import read
 from srscene.sr.seesr.model.loading import fill
@@ -20,7 +21,7 @@ from srscene.sr.seesr.model.restorer import Restorer
 from srscene.sr.seesr.options import UpscaleOptions
 
 TOPIC = "SeeSR, 120×120 → 480×480, bf16"
-BATCHES = (1, 2, 4, 8, 16, 32)
+BATCHES = (1, 2, 4, 8, 16)
 EMBEDDING = 0.0074e12
 STEP = 1.635e12 - 2 * EMBEDDING
 """Multiply-adds of UNet and ControlNet a step and patch, guided, worked at 512×512, without the embedding of
@@ -28,8 +29,6 @@ the condition, which is done once; counted by PyTorch's flop counter on meta ten
 ONCE = EMBEDDING + 0.5583e12 + 1.2573e12 + 0.1622e12
 """Multiply-adds of embedding, VAE and tagger a patch, counted likewise; the text encoder's 0.03e12 are left
 out."""
-PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12}
-"""Dense bf16 FLOP/s with tensor cores, from the vendor's data sheets (SXM where there are several)."""
 
 STABLE_DIFFUSION = {
     "attention_head_dim": [5, 10, 20, 20],
@@ -69,15 +68,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
 SCHEDULER = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False}
 
 
-def run(quick: bool) -> list[Row]:
-    """Measure growing batches, then batch 1 and the best with torch.compile; `quick`: 5 steps, 2 batches."""
+def run(quick: bool) -> Iterator[Row]:
+    """Measure growing batches, then the best and batch 1 with torch.compile; `quick`: 5 steps, 2 batches."""
     if not torch.cuda.is_available():
         say("seesr: needs a GPU, and PyTorch sees none; not measured")
-        return []
+        return
     device = torch.device("cuda")
     steps, batches = (5, BATCHES[:3:2]) if quick else (50, BATCHES)
     models = random_models(CONFIGS, device, torch.bfloat16)
-    rows: list[Row] = []
     seconds: dict[int, float] = {}
     eager = restorer(models, device, steps=steps)
     for batch in batches:
@@ -86,13 +84,16 @@ def run(quick: bool) -> list[Row]:
         except torch.cuda.OutOfMemoryError:
             say(f"seesr: a batch of {batch} does not fit")
             break
-        rows += _rows(f"{steps} steps, batch {batch}", seconds[batch], seconds[batches[0]], memory, steps)
-    for batch in sorted({1, min(seconds, key=seconds.__getitem__)} if seconds else ()):
+        yield from _rows(f"{steps} steps, batch {batch}", seconds[batch], seconds[batches[0]], memory, steps)
+    for batch in dict.fromkeys((min(seconds, key=seconds.__getitem__), 1) if seconds else ()):
         torch.compiler.reset()  # or the second size would be compiled for any size
-        compiled, memory = measure(restorer(models, device, steps=steps, compile=True), batch)
         case = f"{steps} steps, batch {batch}, torch.compile"
-        rows += _rows(case, compiled, seconds[batches[0]], memory, steps)
-    return rows
+        try:
+            compiled, memory = measure(restorer(models, device, steps=steps, compile=True), batch)
+        except Exception as error:  # of whatever kind a compiler raises
+            say_failed(f"seesr: {case}", error)
+            continue
+        yield from _rows(case, compiled, seconds[batches[0]], memory, steps)
 
 
 def restorer(models: Models, device: torch.device, **changes: Any) -> Restorer:
@@ -123,10 +124,8 @@ def _rows(case: str, seconds: float, baseline: float, memory: float, steps: int)
         Row(TOPIC, case, seconds, "s/patch", baseline / seconds),
         Row(TOPIC, f"{case}: peak memory", memory, "GiB"),
     ]
-    name = torch.cuda.get_device_name()
-    peak = next((peak for model, peak in PEAKS.items() if model in name), None)
-    if peak:
-        share = 2 * (STEP * steps + ONCE) / seconds / peak
+    if flops := peak(torch.cuda.get_device_name()):
+        share = 2 * (STEP * steps + ONCE) / seconds / flops
         rows.append(Row(TOPIC, f"{case}: share of the bf16 peak", 100 * share, "%"))
     return rows
 

@@ -5,32 +5,36 @@ Real-ESRGAN its RealESRGANer, one image at a time, in fp16 on a GPU as its scrip
 weights (Real-ESRGAN's own, random ones of the published size for the others) and go from bytes to bytes.
 `--quick` takes 48×48 instead of 120×120 pixels.
 
-*Store to store* is the whole stage: weights loaded, patches read, upscaled, fetched, encoded and written; its
-ratio is against the network alone in srscene, so that 0.85 means that all else costs 15 %.
+*Network alone* is srscene's on patches that lie on the device, where its pictures stay. *Store to store* is
+the whole stage, once its weights are loaded and a first batch is done: patches of the synthetic data set are
+read, upscaled, fetched, encoded and written. Its ratio is against the network alone, so that 0.85 means that
+all else costs 15 %; so is that of *torch.compile*, which is tried on a GPU alone.
 """
 
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from benchmarks.common import Row, compare, rates, show
-from srscene.core.device import pick_device, pick_precision
+from benchmarks.codec import synthetic_patches
+from benchmarks.common import Row, compare, peak, rates, show, works
+from srscene.core.device import Precision, pick_device, pick_precision
 from srscene.core.machine import Machine
 from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Patch, PatchStore, shard_path
 from srscene.sr.common import checkpoints
 from srscene.sr.common.basicsr_shim import MSRResNet, RRDBNet, SRVGGNetCompact
 from srscene.sr.common.names import options_of
+from srscene.sr.common.network_upscaler import NetworkUpscaler, as_upscale
 from srscene.sr.common.upscaler import Upscale, find
 from srscene.sr.hat.model.network import new as new_hat
 from srscene.sr.realesrgan import package
@@ -38,11 +42,12 @@ from srscene.sr.run import upscale_store
 
 from realesrgan.utils import RealESRGANer  # isort: skip # behind the shim that it needs
 
-PEAK_TERAFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
-"""NVIDIA's figures for dense bf16 or fp16 on tensor cores."""
-
 SECONDS = 4.0
 """Of the network's own work in what goes from store to store."""
+MOST = 4096
+"""Patches in that: 2.8 GB of pictures before they are encoded."""
+SCENES = 16
+"""Different patches among them."""
 
 Enlarge = Callable[[np.ndarray], np.ndarray]
 """One image, (H, W, 3) uint8 RGB -> (4H, 4W, 3)."""
@@ -68,42 +73,62 @@ CASES = {
 }
 
 
-def run(quick: bool) -> list[Row]:
-    """Measure patches/s of both ways, alternating, and on a GPU that is listed the share of its peak."""
-    side, rounds = (48, 1) if quick else (120, 3)
-    rows = []
+def run(quick: bool) -> Iterator[Row]:
+    """Yield patches/s of each network: the official way and ours, alternating, and ours in more detail."""
+    side, rounds = (48, 1) if quick else (120, 10 if pick_device().type == "cuda" else 3)
     for name, case in CASES.items():
-        rows += measure(name, case, side, rounds)
-    return rows
+        yield from measure(name, case, side, rounds)
 
 
-def measure(name: str, case: Case, side: int, rounds: int) -> list[Row]:
+def measure(name: str, case: Case, side: int, rounds: int) -> Iterator[Row]:
     device, upscaler = pick_device(), find(case.sr)
     on_gpu = device.type == "cuda"
     precision = pick_precision("auto", device, upscaler.gpu_precision)
     batch = upscaler.gpu_batch if on_gpu else upscaler.cpu_batch
     images = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)
     network = published(case)
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoints.save(network.state_dict(), Path(folder))
-        ours = upscaler.load(None, Path(folder), device, precision)
-        batches = max(2, round(SECONDS * speed(ours, images, device) / batch))
-        whole = store_to_store(case.sr, Path(folder), batches * batch, side, batch)
-    theirs = real_esrganer(network, device) if case.packaged else as_script(network, device)
-    their_precision = "fp16" if case.packaged and on_gpu else "fp32"
-    official = f"{name}, official: {their_precision}, batches of 1"
+    official = f"{name}, official: {'fp16' if case.packaged and on_gpu else 'fp32'}, batches of 1"
     mine = f"{name}, srscene: {precision}, batches of {batch}"
-    cases: dict[str, Callable[[], object]] = {
-        official: partial(one_by_one, theirs, images),
-        mine: partial(together, ours, images, device),
-    }
-    rows = rates("upscaling", "patch", batch, compare(cases, rounds), official)
-    rows.append(Row("upscaling", f"{mine}, store to store", whole, "patch/s", whole / rows[1].value))
-    peak = next((peak for gpu, peak in PEAK_TERAFLOPS.items() if on_gpu and gpu in gpu_name()), None)
-    if peak and side == 120:
-        teraflops = 2 * case.giga_macs * rows[1].value / 1000
-        rows.append(Row("upscaling", f"{mine}, share of the peak", 100 * teraflops / peak, "%"))
-    return rows
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder)
+        checkpoints.save(network.state_dict(), weights)
+        ours = upscaler.load(None, weights, device, precision)
+        theirs = real_esrganer(network, device) if case.packaged else as_script(network, device)
+        there = torch.from_numpy(images).to(device)
+        in_network = f"{mine}, network alone"
+        cases: dict[str, Callable[[], object]] = {
+            official: partial(one_by_one, theirs, images),
+            mine: partial(together, ours, images, device),
+            in_network: partial(alone, ours, there),
+        }
+        rows = rates("upscaling", "patch", batch, compare(cases, rounds), official)
+        yield from [*rows, *shares(rows[2:], case, side)]
+        rate = rows[2].value
+        whole = store_to_store(case.sr, weights, min(MOST, round(SECONDS * rate)), side, batch)
+        yield Row("upscaling", f"{mine}, store to store", whole, "patch/s", whole / rate)
+        if on_gpu:
+            faster = partial(alone, compiled(upscaler, weights, device, precision), there)
+            rows = beside(in_network, cases[in_network], faster, batch, rounds)
+            yield from [*rows, *shares(rows, case, side)]
+
+
+def shares(rows: list[Row], case: Case, side: int) -> list[Row]:
+    """Return what share of the GPU's peak these rates are; nothing where that is not listed."""
+    flops = peak(torch.cuda.get_device_name()) if torch.cuda.is_available() and side == 120 else None
+    return [
+        Row("upscaling", f"{row.case}: share of the peak", 2e11 * case.giga_macs * row.value / flops, "%")
+        for row in (rows if flops else ())
+    ]
+
+
+def beside(
+    name: str, eager: Callable[[], object], faster: Callable[[], object], batch: int, rounds: int
+) -> list[Row]:
+    """Return the compiled network's rate, against the network alone; nothing where it can't be compiled."""
+    what = f"{name}, torch.compile"
+    if not works(what, faster):
+        return []
+    return rates("upscaling", "patch", batch, compare({name: eager, what: faster}, rounds), name)[1:]
 
 
 def published(case: Case) -> nn.Module:
@@ -153,38 +178,51 @@ def together(upscale: Upscale, images: np.ndarray, device: torch.device) -> np.n
     return upscale(torch.from_numpy(images).to(device), names).cpu().numpy()
 
 
-def speed(upscale: Upscale, images: np.ndarray, device: torch.device) -> float:
-    """Return patches/s of the network alone, warm."""
-    together(upscale, images, device)
-    began = time.perf_counter()
-    together(upscale, images, device)
-    return len(images) / (time.perf_counter() - began)
+def alone(upscale: Upscale, images: torch.Tensor) -> None:
+    """Upscale images that lie on the device; return when it has done so."""
+    upscale(images, [""] * len(images))
+    if images.is_cuda:
+        torch.cuda.synchronize()
+
+
+def compiled(upscaler: NetworkUpscaler, weights: Path, device: torch.device, precision: Precision) -> Upscale:
+    """Return what `upscaler.load` does, compiled at its first call, for the shape that it gets there."""
+    torch.compiler.reset()  # what was compiled for another network
+    file = checkpoints.weights_file(weights)
+    network = upscaler.build(checkpoints.read(file), file)
+    network.compile(mode="reduce-overhead", dynamic=False)
+    return as_upscale(network, device, precision)
 
 
 def store_to_store(sr: str, weights: Path, count: int, side: int, batch: int) -> float:
-    """Return patches/s of the whole stage on `count` smooth patches; the first run warms the caches."""
+    """Return patches/s of the stage once it is under way, for `count` patches, or two batches.
+
+    It is run on one batch, twice, so that the second time all is warm, and on so many patches more: they take
+    what it takes longer.
+    """
+    more = batch * max(2, count // batch)
+    _, first, all_ = (stage(sr, weights, patches, side, batch) for patches in (batch, batch, batch + more))
+    return more / (all_ - first)
+
+
+def stage(sr: str, weights: Path, count: int, side: int, batch: int) -> float:
+    """Return how many seconds `upscale` takes for `count` patches of land, which repeat."""
     options = options_of(sr)[1].model_validate({"precision": "auto"})
-    rng = torch.Generator().manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, DVC_ROOT=folder):
         with ShardWriter(shard_path(Path(folder) / "patches", 0)) as writer:
             for number in range(count):
-                coarse = torch.rand((1, 3, 8, 8), generator=rng) * 255
-                smooth = F.interpolate(coarse, (side, side), mode="bicubic").clamp(0, 255).byte()
-                image = smooth[0].permute(1, 2, 0).numpy()
+                image = land()[number % SCENES][:side, :side]
                 writer.add(Patch(f"patch_{number}", "train", np.zeros(19, np.uint8), image))
-        patches = PatchStore(Path(folder) / "patches")
-        for run in ("warm", "timed"):
-            os.environ["DVC_ROOT"] = f"{folder}/{run}"
-            machine = Machine(batch_size=batch, workers="auto")
-            began = time.perf_counter()
-            upscale_store(sr, options, machine, patches, weights, Path(folder) / run / "upscaled")
-            seconds = time.perf_counter() - began
-        del os.environ["DVC_ROOT"]
-    return count / seconds
+        patches, machine = PatchStore(Path(folder) / "patches"), Machine(batch_size=batch, workers="auto")
+        began = time.perf_counter()
+        upscale_store(sr, options, machine, patches, weights, Path(folder) / "upscaled")
+        return time.perf_counter() - began
 
 
-def gpu_name() -> str:
-    return torch.cuda.get_device_name()
+@cache
+def land() -> list[np.ndarray]:
+    """Return SCENES patches of the synthetic data set, (120, 120, 3) uint8."""
+    return synthetic_patches(SCENES)[0]
 
 
 if __name__ == "__main__":

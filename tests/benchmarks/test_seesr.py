@@ -44,5 +44,5 @@ def test_random_networks_restore() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to measure")
 def test_without_a_gpu_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert seesr.run(quick=True) == []
+    assert list(seesr.run(quick=True)) == []
     assert "needs a GPU" in capsys.readouterr().out
