@@ -9,6 +9,8 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.layers import convert_sync_batchnorm
+from torch import nn
 
 from srscene.classify import backbone
 from srscene.classify.options import PAPER
@@ -96,3 +98,14 @@ def test_pretrained_weights_come_from_the_hubs_cache_or_are_asked_for_in_one_lin
         "params.yaml: classifier.pretrained: no weights of 'resnet50' in the Hub's cache"
     )
     assert "timm knows no" in lines[2]
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet"])
+def test_batch_norm_that_processes_share_keeps_names_and_values(name: str) -> None:
+    """What training converts to on several GPUs; `test_efficientnet` has timm's own, with the activation."""
+    model, images = backbone.create(name, 48).eval(), torch.rand(2, 3, 48, 48)
+    expected, names = model(images), list(model.state_dict())
+    model = convert_sync_batchnorm(model)
+    assert any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+    assert list(model.state_dict()) == names
+    assert torch.equal(model(images), expected)

@@ -6,7 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srscene.classify.batches import augment, loader, plan_reading, plan_training, share, steps_per_epoch
+from srscene.classify.batches import (
+    augment,
+    draw_views,
+    loader,
+    plan_reading,
+    plan_training,
+    share,
+    steps_per_epoch,
+)
 
 
 @given(
@@ -65,7 +73,8 @@ def test_an_augmented_image_is_a_window_in_one_of_eight_orientations(
 ) -> None:
     side = data.draw(st.integers(1, min(height, width)))
     images = np.random.default_rng(seed).integers(0, 256, (count, height, width, 3)).astype(np.uint8)
-    augmented = augment(torch.from_numpy(images), side, np.random.default_rng(seed)).numpy()
+    views = draw_views(count, (height, width), side, np.random.default_rng(seed))
+    augmented = augment(torch.from_numpy(images), views).numpy()
     assert augmented.shape == (count, side, side, 3)
     assert augmented.dtype == np.uint8
     for image, window in zip(images, augmented, strict=True):
@@ -80,9 +89,20 @@ def test_an_augmented_image_is_a_window_in_one_of_eight_orientations(
 def test_all_orientations_and_places_occur() -> None:
     image = np.arange(9, dtype=np.uint8).reshape(1, 3, 3, 1)
     images = torch.from_numpy(np.repeat(image, 2000, 0))
-    augmented = augment(images, 2, np.random.default_rng(0)).numpy()
+    augmented = augment(images, draw_views(2000, (3, 3), 2, np.random.default_rng(0))).numpy()
     found, counts = np.unique(augmented.reshape(2000, -1), axis=0, return_counts=True)
     assert len(found) == 4 * 8
     assert counts.min() > 30  # of 62.5 expected each
-    again = augment(images, 2, np.random.default_rng(0)).numpy()
+    again = augment(images, draw_views(2000, (3, 3), 2, np.random.default_rng(0))).numpy()
     assert np.array_equal(augmented, again)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_shares_of_a_batch_are_augmented_as_the_whole(world: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (7, 9, 8, 3)).astype(np.uint8)
+    views = draw_views(7, (9, 8), 5, np.random.default_rng(1))
+    parts = [
+        augment(torch.from_numpy(share([images], rank, world)[0]), views.share(rank, world))
+        for rank in range(world)
+    ]
+    assert torch.equal(torch.cat(parts), augment(torch.from_numpy(images), views))

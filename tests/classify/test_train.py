@@ -20,7 +20,7 @@ from srscene import predictions
 from srscene.classify import checkpoint
 from srscene.classify.checkpoint import Epoch, History
 from srscene.classify.options import ClassifierOptions
-from srscene.classify.train import scratch_key, train
+from srscene.classify.train import _check, scratch_key, train
 from srscene.core.console import BadInput
 from srscene.core.machine import Machine
 from srscene.core.store import PatchStore
@@ -210,8 +210,10 @@ def test_a_training_that_diverges_is_one_line_and_keeps_the_epochs_before(make_s
 
 
 def test_the_scratch_key_follows_the_images_without_reading_them(tmp_path: Path) -> None:
-    def key(store: PatchStore, name: str = BACKBONE, seed: int = 0, **changes: Any) -> str:
-        return scratch_key(store, name, quick(**changes), seed)
+    def key(
+        store: PatchStore, name: str = BACKBONE, seed: int = 0, kind: str = "cpu fp32", **changes: Any
+    ) -> str:
+        return scratch_key(store, name, quick(**changes), seed, kind)
 
     one = write_store(tmp_path / "one", train=3)
     same = write_store(tmp_path / "same", train=3)
@@ -222,15 +224,16 @@ def test_the_scratch_key_follows_the_images_without_reading_them(tmp_path: Path)
             shard.unlink()  # what is not there cannot be read
     assert key(one) == key(same)
     keys = [key(one), key(other), key(one, name="test_vit"), key(one, seed=1), key(one, epochs=4)]
+    keys.append(key(one, kind="cuda bf16"))
     assert len(set(keys)) == len(keys)
 
 
 def test_two_processes_train_and_predict_as_one(tmp_path: Path) -> None:
-    # One colour a patch, whole images and no batch normalisation: augmentation and shares change nothing.
-    options = quick(crop=1.0, batch_size=8)
+    # No batch normalisation, whose statistics are each process's own on CPUs; batches of 8, 8, 7 and 7.
+    options = quick(crop=2 / 3, batch_size=8)
     for processes in (1, 2):
         stages = Stages(tmp_path / str(processes), options, backbone="test_vit")
-        write_store(stages.folder / "data" / "upscaled", train=32, val=9, test=8, flat=True)
+        write_store(stages.folder / "data" / "upscaled", train=30, val=9, test=8)
         said = stages.run("train", processes)
         assert ("2 processes" in said) == (processes == 2)
     one, two = _rows(tmp_path / "1"), _rows(tmp_path / "2")
@@ -264,6 +267,19 @@ def test_one_patch(make_store, options, tmp_path: Path) -> None:
 def test_nothing_to_train_on(make_store, options, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="train split is empty"):
         _train(make_store(train=0), options, tmp_path)
+
+
+@pytest.mark.parametrize(("train", "batch_size", "smallest"), [(40, 3, 2), (9, 4, 3), (40, 1, 1)])
+def test_batches_of_fewer_patches_than_processes(
+    make_store, train: int, batch_size: int, smallest: int
+) -> None:
+    store = make_store(train=train, val=0, test=0)
+    _check(store, batch_size, smallest)
+    expected = (
+        rf"classifier\.batch_size: {batch_size} makes batches of {smallest} patches, expected one at least"
+    )
+    with pytest.raises(BadInput, match=expected):
+        _check(store, batch_size, smallest + 1)
 
 
 def test_the_smallest_window_is_said(make_store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

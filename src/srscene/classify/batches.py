@@ -1,7 +1,7 @@
 """Which patches make a batch, how they are read, and how the device augments them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,18 @@ class Batch(NamedTuple):
 
     images: Tensor
     labels: Tensor
+
+
+class Views(NamedTuple):
+    """What augmentation shows of each of N images: (N, side) rows and columns, and (N,) whether they swap."""
+
+    rows: Indices
+    columns: Indices
+    swap: NDArray[np.bool_]
+
+    def share(self, rank: int, world: int) -> "Views":
+        """Return those of the images that `share` gives to a process."""
+        return Views(*share(self, rank, world))
 
 
 class Batches(Dataset[Batch]):
@@ -57,9 +69,9 @@ def steps_per_epoch(patches: int, batch_size: int) -> int:
     return -(-patches // batch_size)
 
 
-def share(plan: Sequence[Indices], rank: int, world: int) -> list[Indices]:
+def share(batches: Sequence[NDArray[Any]], rank: int, world: int) -> list[NDArray[Any]]:
     """Return the part of each batch that process `rank` of `world` computes."""
-    return [np.array_split(batch, world)[rank] for batch in plan]
+    return [np.array_split(batch, world)[rank] for batch in batches]
 
 
 def plan_reading(indices: Indices, batch_size: int) -> list[Indices]:
@@ -67,20 +79,29 @@ def plan_reading(indices: Indices, batch_size: int) -> list[Indices]:
     return [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
 
 
-def augment(images: Tensor, side: int, random: np.random.Generator) -> Tensor:
-    """Return a random window of `side`×`side` pixels of each image, in one of its eight orientations.
+def draw_views(count: int, size: Sequence[int], side: int, random: np.random.Generator) -> Views:
+    """Draw for each of `count` images of `size` (height, width) a window of `side`×`side` pixels, in one of
+    its eight orientations.
 
-    (N, H, W, C) -> (N, side, side, C), same dtype and device. Seen from above, land has no upright
-    orientation. Flips of rows and of columns and the swap of both give every flip and 90° turn.
+    Seen from above, land has no upright orientation. Flips of rows and of columns and the swap of both give
+    every flip and 90° turn.
     """
-    count, height, width, _ = images.shape
-    rows = _lines(random, count, height, side)
-    columns = _lines(random, count, width, side)
-    which = np.arange(count)[:, None, None]
-    index = (torch.from_numpy(i).to(images.device) for i in (which, rows[:, :, None], columns[:, None, :]))
-    windows = images[tuple(index)]
-    swap = torch.from_numpy(random.random(count) < 0.5).to(images.device)[:, None, None, None]
-    return torch.where(swap, windows.transpose(1, 2), windows)
+    rows, columns = (_lines(random, count, length, side) for length in size)
+    return Views(rows, columns, random.random(count) < 0.5)
+
+
+def augment(images: Tensor, views: Views) -> Tensor:
+    """Return the views of the images: (N, H, W, C) -> (N, side, side, C), same dtype and device."""
+    rows, columns, swap = (send(values, images.device) for values in views)
+    which = torch.arange(len(images), device=images.device)
+    windows = images[which[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return torch.where(swap[:, None, None, None], windows.transpose(1, 2), windows)
+
+
+def send(values: NDArray[Any], device: torch.device) -> Tensor:
+    """Return `values` on the device; a busy GPU is not waited for, as it is without pinned memory."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def _lines(random: np.random.Generator, count: int, length: int, side: int) -> NDArray[np.intp]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from torch import nn
 
 from srscene.classify.artefact import save_weights
@@ -98,6 +99,18 @@ def load(folder: Path) -> tuple[History, dict[str, Any]] | None:
     if best is not epochs[-1] and not weights_file(folder, best).exists():
         return None  # other weights than the checkpoint's own, and lost
     return History(epochs, best), content
+
+
+def load_for_all(folder: Path, main: bool) -> tuple[History, dict[str, Any]] | None:
+    """Return in all processes what the main one finds: a disk that they share may show others a former state.
+
+    Damaged pieces are dropped first.
+    """
+    if main:
+        verify(folder)
+    found = [load(folder) if main else None]
+    broadcast_object_list(found)  # in place
+    return found[0]
 
 
 def restore_weights(folder: Path, history: History, model: nn.Module) -> None:

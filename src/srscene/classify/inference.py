@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from srscene.classify.artefact import ClassifierCard
-from srscene.classify.batches import Indices, loader, plan_reading
+from srscene.classify.batches import Indices, loader, plan_reading, send
 from srscene.core.console import BadInput, progress
 from srscene.core.device import DTYPES, Precision, halving, take_device
 from srscene.core.labels import CLASSES
@@ -40,7 +40,7 @@ def start_accelerator(precision: Precision) -> Accelerator:
 
 def normalise(images: Tensor, card: ClassifierCard) -> Tensor:
     """Turn (N, H, W, 3) uint8 RGB into the (N, 3, H, W) float32 that the model takes, channels last."""
-    mean, std = (torch.tensor(values, device=images.device) for values in (card.mean, card.std))
+    mean, std = (send(np.array(values, np.float32), images.device) for values in (card.mean, card.std))
     return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
 

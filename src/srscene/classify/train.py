@@ -6,7 +6,6 @@ to scratch, from which a killed run goes on; on a CPU to the very bytes of an un
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import reduce, set_seed
-from timm.layers import DropPath
+from accelerate.utils import broadcast, reduce, set_seed
+from timm.layers import DropPath, convert_sync_batchnorm
 from torch import Tensor, nn
 
 from srscene.classify import checkpoint
 from srscene.classify.artefact import WEIGHTS, ClassifierCard, save_card
 from srscene.classify.backbone import create, normalisation, smallest_window, to_device
-from srscene.classify.batches import Batch, augment, loader, plan_training, share, steps_per_epoch
+from srscene.classify.batches import Batch, augment, draw_views, loader, plan_training, share, steps_per_epoch
 from srscene.classify.checkpoint import Epoch, History
 from srscene.classify.inference import logits, normalise, start_accelerator
 from srscene.classify.options import ClassifierOptions
@@ -41,7 +40,8 @@ from srscene.core.finite import FirstStep, first_of
 from srscene.core.labels import CLASSES
 from srscene.core.machine import Machine
 from srscene.core.outputs import whole_folder
-from srscene.core.scratch import claimed, code, fingerprint, work_folder
+from srscene.core.ranks import claimed_together
+from srscene.core.scratch import code, fingerprint
 from srscene.core.store import PatchStore
 
 LOOK_EVERY = 50
@@ -65,12 +65,13 @@ def train(
     """
     precision = pick_precision(options.precision, pick_device(), on_gpu="bf16")
     accelerator = start_accelerator(precision)
-    _check(store, accelerator.num_processes)
+    _check(store, options.batch_size, accelerator.num_processes)
     set_seed(seed)
     model, card = _start(store, backbone, options, precision)
     if accelerator.is_main_process:
         _announce(store, model, card, options, accelerator)
-    with _scratch(scratch_key(store, backbone, options, seed), accelerator) as work:
+    key = scratch_key(store, backbone, options, seed, f"{accelerator.device.type} {precision}")
+    with claimed_together("train", key) as work:
         history = Training(store, model, card, options, seed, machine, accelerator).run(work)
         if accelerator.is_main_process:
             history.write(curves)
@@ -78,13 +79,16 @@ def train(
         accelerator.wait_for_everyone()
 
 
-def scratch_key(store: PatchStore, backbone: str, options: ClassifierOptions, seed: int) -> str:
-    """Return what stands for exactly this training: same images, settings and code. Reads no image."""
-    settings = [backbone, options.model_dump(), seed, torch.__version__, store.digest]
+def scratch_key(store: PatchStore, backbone: str, options: ClassifierOptions, seed: int, kind: str) -> str:
+    """Return what stands for exactly this training: same images, settings, code and `kind` of device.
+
+    Reads no image. Neither a GPU's model nor the number of processes counts: another one may go on.
+    """
+    settings = [backbone, options.model_dump(), seed, kind, torch.__version__, store.digest]
     return fingerprint(settings, code(Path(__file__).parent))
 
 
-def _check(store: PatchStore, processes: int) -> None:
+def _check(store: PatchStore, batch_size: int, processes: int) -> None:
     patches = len(store.indices("train"))
     if store.image_shape[0] != store.image_shape[1]:
         raise BadInput(
@@ -94,6 +98,12 @@ def _check(store: PatchStore, processes: int) -> None:
         raise BadInput(f"{store.folder}: its train split is empty; choose a dataset with training patches")
     if patches < processes:
         raise BadInput(f"{store.folder}: {patches} training patches for {processes} processes; start fewer")
+    smallest = patches // steps_per_epoch(patches, batch_size)
+    if smallest < processes:
+        raise BadInput(
+            f"params.yaml: classifier.batch_size: {batch_size} makes batches of {smallest} patches, expected "
+            f"one at least for each of {processes} processes; raise it, or start fewer"
+        )
 
 
 def _start(
@@ -137,17 +147,6 @@ def _announce(
         say("no validation patches: nothing tells which epoch is best, so the last one is kept")
 
 
-@contextmanager
-def _scratch(key: str, accelerator: Accelerator) -> Iterator[Path]:
-    """Yield the work folder, which the main process holds for all of them; what is in it is sound."""
-    main = accelerator.is_main_process
-    with claimed("train", key) if main else nullcontext(work_folder("train", key)) as work:
-        if main:
-            checkpoint.verify(work)
-        accelerator.wait_for_everyone()
-        yield work
-
-
 def _publish(card: ClassifierCard, history: History, store: PatchStore, work: Path, out: Path) -> None:
     """Put the kept epoch's weights and their card into `out`; `work` stays whole: a kill may come before DVC
     has recorded the stage.
@@ -178,6 +177,8 @@ class Training:
         self.machine, self.accelerator = machine, accelerator
         self.train, self.val = store.indices("train"), store.indices("val")
         self.steps = steps_per_epoch(len(self.train), options.batch_size)
+        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":  # PyTorch has none for CPUs
+            model = convert_sync_batchnorm(model)
         self.model = to_device(model, accelerator.device)
         self.parallel, self.optimizer = accelerator.prepare(self.model, make_optimizer(self.model, options))
         if options.compile:
@@ -195,8 +196,9 @@ class Training:
         done = len(self.history.epochs)
         epochs, steps, device = self.options.epochs, self.steps, self.accelerator.device
         plan = plan_training(self.train, self.options.batch_size, range(done, epochs), self.seed)
-        plan = share(plan, self.accelerator.process_index, self.accelerator.num_processes)
-        batches = iter(loader(self.store, plan, device, self.machine.readers(device)))
+        ours = share(plan, self.accelerator.process_index, self.accelerator.num_processes)
+        read = loader(self.store, ours, device, self.machine.readers(device))
+        batches = zip(read, map(len, plan), strict=True)
         bar: Any = progress((), "train", "step", total=epochs * steps, done=done * steps)
         bar.disable = not self.accelerator.is_main_process
         for number in range(done, epochs):
@@ -212,13 +214,14 @@ class Training:
             )
         return self.history
 
-    def _epoch(self, number: int, batches: Iterator[Batch], bar: Any) -> float:
+    def _epoch(self, number: int, batches: Iterator[tuple[Batch, int]], bar: Any) -> float:
         """Do one epoch's steps; return the mean loss of a patch."""
-        set_seed(self.seed + number)  # of dropout and the like, in backbones that have it
+        rank = self.accelerator.process_index
+        set_seed(self.seed + number + self.options.epochs * rank)  # of dropout, which no two shares have alike
         self.model.train()
         total = torch.zeros((), device=self.accelerator.device)
-        for step, batch in enumerate(batches, number * self.steps):
-            total += self.step(step, batch)
+        for step, (batch, whole) in enumerate(batches, number * self.steps):
+            total += self.step(step, batch, whole)
             if step % LOOK_EVERY == 0:
                 self._look()
             bar.update()
@@ -226,17 +229,23 @@ class Training:
         self._look()
         return float(reduce(total, "sum")) / len(self.train)
 
-    def step(self, step: int, batch: Batch) -> Tensor:
-        """Do one step on this process's share of a batch; return the sum of its patches' losses."""
-        random = np.random.default_rng([self.seed, step, self.accelerator.process_index])
+    def step(self, step: int, batch: Batch, whole: int | None = None) -> Tensor:
+        """Do one step on this process's share of a batch; return the sum of its patches' losses.
+
+        `whole` is the number of patches in all shares; None where this is all of the batch.
+        """
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        whole = whole or len(batch.labels)
+        random = np.random.default_rng([self.seed, step])  # alike in all processes
+        views = draw_views(whole, batch.images.shape[1:3], self.card.window, random).share(rank, world)
         device = self.accelerator.device
-        images = augment(batch.images.to(device, non_blocking=True), self.card.window, random)
+        images = augment(batch.images.to(device, non_blocking=True), views)
         labels = batch.labels.to(device, non_blocking=True)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, self.options, self.steps)
         mean = loss(self.parallel(normalise(images, self.card)), labels)
         self.diverged.note(step, [mean])
-        self.accelerator.backward(mean)
+        self.accelerator.backward(mean * (world * len(labels) / whole))  # DDP averages over processes
         self.optimizer.step()
         self.optimizer.zero_grad()
         return mean.detach() * len(labels)
@@ -264,6 +273,7 @@ class Training:
     def _validate(self) -> tuple[float, float | None]:
         """Return the mean loss and the macro average precision on the validation split."""
         self.model.eval()
+        broadcast([*self.model.buffers()])  # the first process's are saved; the others' may differ
         found = logits(self.model, self.card, self.store, self.val, self.machine)
         labels = self.store.labels[self.val]
         mean = loss(torch.from_numpy(found), torch.from_numpy(labels).float())
@@ -278,7 +288,7 @@ class Training:
         }
 
     def _resume(self, work: Path) -> None:
-        found = checkpoint.load(work)
+        found = checkpoint.load_for_all(work, self.accelerator.is_main_process)
         if found is None:
             return
         self.history, states = found

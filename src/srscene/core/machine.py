@@ -3,6 +3,7 @@ declares it.
 """
 
 import os
+import re
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -23,6 +24,10 @@ LAUNCHERS = (
 
 SLURM_NTASKS would not do: it stands in the batch script's own environment too, which is one process.
 """
+ON_THIS_NODE = (
+    "LOCAL_WORLD_SIZE", "SLURM_STEP_TASKS_PER_NODE", "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"
+)  # fmt: skip
+"""How they say how many of these processes a node has; Slurm of all nodes, as `8(x3),2`."""
 
 
 class Place(NamedTuple):
@@ -54,13 +59,32 @@ class Machine(Section):
         """
         if self.workers != "auto":
             return self.workers
-        return min(8, max(1, cpu_threads() - 1)) if device.type == "cuda" else 0
+        return min(8, max(1, own_cores() - 1)) if device.type == "cuda" else 0
 
 
 def cpu_threads() -> int:
     """Return how many threads this process may use: OMP_NUM_THREADS, else the cores that it may run on."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return int(wanted) if wanted.isdecimal() and int(wanted) else len(os.sched_getaffinity(0))
+
+
+def own_cores() -> int:
+    """Return this process's part of the cores, where a launcher started several on the node; at least 1.
+
+    OMP_NUM_THREADS does not count: torchrun sets it to 1. torchrun's processes share the cores that they may
+    run on; srun may have bound each to its own ones, fewer than the step has on the node.
+    """
+    cores = len(os.sched_getaffinity(0))
+    if launched().world == 1:
+        return cores
+    together = next((count for count in map(_number, ON_THIS_NODE) if count), 1)
+    return max(1, min(cores, (_number("SLURM_CPUS_ON_NODE") or cores) // together))
+
+
+def _number(name: str) -> int:
+    """Return the number that an environment variable begins with; 0 without one."""
+    found = re.match("[0-9]+", os.environ.get(name, ""))
+    return int(found[0]) if found else 0
 
 
 def launched() -> Place:
