@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import time
@@ -192,3 +193,27 @@ def test_work_that_a_process_has_is_not_removed(place):
     other.wait()
     clean()
     assert list(folders()) == []
+
+
+WAIT = """
+from srscene.core.scratch import claimed, kept
+with claimed("upscale", "0123") as folder:
+    print(kept(folder / "shard"), flush=True)
+"""
+
+
+def test_finished_work_stays_for_who_waits_for_it(place):
+    """The one who waits is stopped, so that its next look comes late."""
+    with claimed("upscale", "0123") as folder:
+        write_piece(folder / "shard", "content")
+        waiting = subprocess.Popen([sys.executable, "-c", WAIT], stdout=subprocess.PIPE, text=True)
+        assert waiting.stdout is not None
+        assert "another process does the same work" in waiting.stdout.readline()
+        waiting.send_signal(signal.SIGSTOP)
+    with claimed("train", "of another worker"):
+        pass
+    assert not remove(folder)
+    waiting.send_signal(signal.SIGCONT)
+    assert waiting.communicate(timeout=60)[0] == "True\n"
+    clean()
+    assert list((place / ".scratch" / "upscale").iterdir()) == []

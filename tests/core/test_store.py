@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -100,11 +101,25 @@ def test_what_goes_in_comes_out(tmp_path, form, count, shard, shape, reference):
 def test_the_same_patches_give_the_same_bytes_whatever_the_number_of_threads(tmp_path, form, monkeypatch):
     patches = [make_patch(seed) for seed in range(20)]
     for name, threads in (("a", 1), ("b", 3)):
-        monkeypatch.setattr(shard_writer, "MOST_THREADS", threads)
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, threads=threads: range(threads))
         write(tmp_path / name, patches, 8, {"b": 1, "a": [2]} if name == "a" else {"a": [2], "b": 1})
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(("processes", "threads"), [(1, 24), (8, 3), (48, 1)])
+def test_all_cores_of_the_process_compress(tmp_path, monkeypatch, processes, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(24))
+    for name, value in {
+        "RANK": 0,
+        "LOCAL_RANK": 0,
+        "WORLD_SIZE": processes,
+        "LOCAL_WORLD_SIZE": processes,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    with ShardWriter(shard_path(tmp_path, 0)) as writer:
+        writer.add(make_patch(0, (200, 200)))
+        assert writer._pool._max_workers == threads
 
 
 def test_any_hdf5_reader_can_read_it(tmp_path):
@@ -368,6 +383,23 @@ def test_maps_are_bounded_whatever_the_number_of_shards(tmp_path, monkeypatch):
         same(opened, patches)
     assert len(opened._maps) == 3
     assert len(list(Path("/proc/self/fd").iterdir())) - before <= 3
+
+
+def test_threads_may_share_a_store(tmp_path, monkeypatch):
+    """Of more shards than are mapped, so that they take each other's maps away all the time."""
+    monkeypatch.setattr(store, "OPEN_MAPS", 8)
+    patches = [make_patch(seed) for seed in range(16)]
+    opened = PatchStore(write(tmp_path, patches, 1))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(opened.__getitem__, [*range(16)] * 50))
+    finally:
+        sys.setswitchinterval(before)
+    for number, image in enumerate(found):
+        np.testing.assert_array_equal(image, patches[number % 16].image)
+    assert len(opened._maps) <= 8
 
 
 MANY = """

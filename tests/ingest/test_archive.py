@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import zstandard
 
 from srscene.core.console import BadInput
 from srscene.core.store import PatchStore
+from srscene.ingest.archive import Unpacked
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.sources import Rejected, read_archive
@@ -95,6 +96,21 @@ def test_one_cut_behind_the_tar_is_noticed(plain, tmp_path, suffix):
         assert "cut short or damaged" in last.reason
         assert "nothing vouches for the patches before; download it again" in last.reason
         assert patch.name == NAME
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_no_end_comes_behind_an_error(plain, tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    damaged = bytearray(PACKED[suffix](plain))
+    damaged[len(damaged) * 3 // 4] ^= 4
+    for data, error in ((damaged, BadInput), (damaged[: len(damaged) // 2], EOFError)):
+        path.write_bytes(data)
+        with closing(Unpacked(path)) as stream:
+            with pytest.raises(error):
+                stream.drain()
+            for again in (stream.read, stream.drain):
+                with pytest.raises(error):
+                    again()
 
 
 @pytest.mark.parametrize("suffix", PACKED)

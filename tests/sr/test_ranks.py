@@ -1,5 +1,6 @@
 """`upscale` and a fit in several processes: the same bytes as alone, and one end for all of them."""
 
+import re
 import resource
 import signal
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.sr.launched import Ended, Place, end, free_port
+from srscene.core.leases import PRETENDED
+from tests.sr.launched import STAGE, Ended, Place, end, free_port
 from tests.sr.sr_data import checkpoint, images, store
 
 SMALL = {
@@ -62,6 +64,71 @@ def test_the_same_bytes_where_each_process_has_shards(tmp_path: Path) -> None:
     assert shards(place) == shards(alone)
 
 
+SHORT = """
+import os, sys
+from srscene.sr import run
+from srscene.sr.bicubic.model import Bicubic
+
+class Short(Bicubic):
+    def load(self, *arguments):
+        bicubic = super().load(*arguments)
+        def upscale(pixels, names):
+            print("a batch of", len(pixels), file=sys.stderr)
+            if len(pixels) > int(os.environ["FITS"]):
+                raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+            return bicubic(pixels, names)
+        return upscale
+
+run.find = lambda name: Short()
+"""
+"""Lets memory run out for larger batches than FITS."""
+
+
+def test_where_memory_is_short_in_one_process_all_take_smaller_batches(tmp_path: Path) -> None:
+    """Else a patch's bytes would depend on who upscales it."""
+    place = bicubic(tmp_path, 16, shards_of=4, machine={"batch_size": 4})
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    processes = [
+        place._start(
+            ["-c", SHORT + STAGE, "upscale", *place.numbers],
+            group | {"RANK": rank, "LOCAL_RANK": rank, "FITS": fits},
+        )
+        for rank, fits in (("0", "4"), ("1", "2"))
+    ]
+    done = [end(process) for process in processes]
+    assert [code.status for code in done] == [0, 0], done
+    assert "upscale: out of memory in another process; going on with batches of 2" in done[0].said
+    assert done[1].said == ""
+    sizes = [re.findall(r"a batch of (\d)", code.errors) for code in done]
+    assert [set(found[1:]) for found in sizes] == [{"2"}, {"2"}]
+
+
+def test_three_stages_on_two_gpus(tmp_path: Path) -> None:
+    """Pretended ones, of which each stage takes another; the third one waits, and says so."""
+    gpus = {PRETENDED: "a,b", "TMPDIR": str(tmp_path)}
+    places = [slow(tmp_path / name, count=12) for name in ("1", "2", "3")]
+    first_two = [place.start("upscale", gpus) for place in places[:2]]
+    at_work = []
+    while len(at_work) < 2:
+        for process, place in zip(first_two, places, strict=False):
+            if process not in at_work and list(place.folder.glob(".scratch/upscale/*/*.part")):
+                process.send_signal(signal.SIGSTOP)
+                at_work.append(process)
+        assert all(process.poll() is None for process in first_two), "ended too early"
+        time.sleep(0.005)
+    third = places[2].start("upscale", gpus)
+    assert third.stdout
+    waiting = third.stdout.readline()
+    for process in first_two:
+        process.send_signal(signal.SIGCONT)
+    done = [end(process) for process in (*first_two, third)]
+    assert waiting.startswith("upscale: all 2 GPUs are taken by other stages; waiting for a free one")
+    assert [code.status for code in done] == [0, 0, 0]
+    assert not any("taken" in code.said for code in done)
+    assert {lock.name for lock in tmp_path.glob("srscene-*/*")} == {"a.lock", "b.lock"}
+    assert shards(places[0]) == shards(places[1]) == shards(places[2])
+
+
 def lost(place: Place, victim: int, pattern: str) -> list[Ended]:
     """Run `upscale` in two processes, and kill one when a file is there."""
     processes = place.srun("upscale", 2)
@@ -76,10 +143,10 @@ def wait_for(processes: list["subprocess.Popen[str]"], folder: Path, pattern: st
         time.sleep(0.005)
 
 
-def slow(folder: Path) -> Place:
-    """A place where upscaling takes seconds, with two shards in a process."""
+def slow(folder: Path, count: int = 24) -> Place:
+    """A place where upscaling takes seconds, with two shards in each of two processes."""
     place = Place(folder, 6 * 96 * 96 * 3, checkpoint_seconds=0, sr="realesrgan", machine={"batch_size": 1})
-    store(folder / "data/patches", images(24, 24, 24))
+    store(folder / "data/patches", images(count, 24, 24))
     checkpoint("rrdbnet", folder / "models/upscaler/weights.safetensors")
     return place
 

@@ -2,19 +2,20 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
-from srscene.core import shard_writer
+from srscene.core import codec, shard_writer
 from srscene.core.console import BadInput
 from srscene.core.machine import Machine
 from srscene.core.outputs import sha256
@@ -166,6 +167,62 @@ def test_memory_that_runs_out_later_loses_nothing(tmp_path: Path, monkeypatch: p
     assert numbers == [[0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [6, 7]]
     monkeypatch.undo()
     assert same_pictures(result, upscale("bicubic", patches, tmp_path / "reference"))
+
+
+def test_the_next_run_begins_with_the_batch_that_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though memory may suffice for more by then: another size rounds differently."""
+    patches = store(tmp_path / "p", images(12, 12, 12))
+    use(Recorder(fits=2, fail_at="patch_9"), monkeypatch)
+    with pytest.raises(RuntimeError, match="as planned"):
+        upscale("bicubic", patches, tmp_path / "out", batch_size=8)
+    recorder = Recorder()
+    use(recorder, monkeypatch)
+    capsys.readouterr()
+    upscale("bicubic", patches, tmp_path / "out", batch_size=8)
+    assert recorder.batches[1][0] == "patch_8"
+    assert {len(batch) for batch in recorder.batches} == {2}
+    assert "batches of 2: 12 patches" in capsys.readouterr().out
+
+
+class Disk(NamedTuple):
+    """What `shutil.disk_usage` returns."""
+
+    total: int
+    used: int
+    free: int
+
+
+def test_the_room_that_is_asked_for_is_what_compressed_pictures_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 pictures of 48×48 and one colour: 276,480 bytes as they are, a twentieth of it compressed."""
+    patches = store(tmp_path / "p", np.full((40, 12, 12, 3), 80, np.uint8))
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: Disk(10**9, 0, 60_000))
+    with pytest.raises(BadInput, match="upscaling 40 patches needs 553 kB"):
+        upscale("bicubic", patches, tmp_path / "out", batch_size=4)
+    monkeypatch.setattr(codec, "LEAST", 1)
+    upscale("bicubic", patches, tmp_path / "out", batch_size=4)
+    written = sum(file.stat().st_size for file in (tmp_path / "out").iterdir())
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: Disk(10**9, 0, written // 4))
+    shutil.rmtree(tmp_path / ".scratch")
+    with pytest.raises(BadInput, match="upscaling 40 patches needs"):
+        upscale("bicubic", patches, tmp_path / "out", batch_size=4)
+
+
+def test_slices_of_an_earlier_run_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patches = store(tmp_path / "p", images(3, 12, 12))
+    use(Recorder(fail_at="patch_2"), monkeypatch)
+    with pytest.raises(RuntimeError, match="as planned"):
+        upscale("bicubic", patches, tmp_path / "out", batch_size=1)
+    (folder,) = (path for path in tmp_path.glob(".scratch/upscale/*") if path.is_dir())
+    slices = folder / "shard-00000.slices"
+    slices.mkdir()
+    (slices / "shard-00000.h5").write_bytes(b"finished by a run of more processes")
+    use(Recorder(), monkeypatch)
+    upscale("bicubic", patches, tmp_path / "out", batch_size=1)
+    assert not slices.exists()
 
 
 def test_not_even_one_patch_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

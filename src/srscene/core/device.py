@@ -1,6 +1,8 @@
 """Which device and which number format the heavy stages run with."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
@@ -8,7 +10,7 @@ from accelerate.utils.memory import should_reduce_batch_size
 
 from srscene.core import leases
 from srscene.core.console import BadInput, say
-from srscene.core.machine import launched
+from srscene.core.machine import LAUNCHERS, launched
 from srscene.core.params import PrecisionChoice
 
 T = TypeVar("T")
@@ -17,6 +19,10 @@ Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LEASE: list[leases.Lease] = []
 """The lease of this process's GPU, once it has one."""
+NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What accelerate does not take for a full memory."""
+BATCHES_OF = "batches-of-"
+"""`batches-of-8`, an empty file in scratch, notes that memory did not suffice for more."""
 
 
 def pick_device() -> torch.device:
@@ -31,18 +37,31 @@ def take_device(stage: str) -> torch.device:
     the process ends; a line says that it waits for one. A launcher's processes take one each, by their number
     on the node, and no lease: their launcher, or its scheduler, has shared out the GPUs.
     """
+    place = launched()
+    if place.world == 1:
+        for name in LAUNCHERS[0]:  # left by torchrun with one process: accelerate would take GPU LOCAL_RANK
+            os.environ.pop(name, None)
+        if gpus := leases.pretended():
+            _leased(stage, gpus)
+            return torch.device("cpu")
     if not torch.cuda.is_available():
         return pick_device()
-    count, place = torch.cuda.device_count(), launched()
-    if place.world > 1:
-        index = place.local_rank % count
-    else:
-        if not _LEASE:
-            names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
-            _LEASE.append(leases.take(stage, names))
-        index = _LEASE[0].index
+    index = place.local_rank % torch.cuda.device_count() if place.world > 1 else _leased(stage, _gpus())
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
+
+
+def _leased(stage: str, gpus: Sequence[str]) -> int:
+    """Return the number of the GPU that this process has leased, now or before."""
+    if not _LEASE:
+        _LEASE.append(leases.take(stage, gpus))
+    return _LEASE[0].index
+
+
+def _gpus() -> list[str]:
+    """Return the UUIDs of the GPUs that CUDA_VISIBLE_DEVICES leaves."""
+    numbers = range(torch.cuda.device_count())
+    return [str(torch.cuda.get_device_properties(number).uuid) for number in numbers]
 
 
 def pick_precision(choice: PrecisionChoice, device: torch.device, on_gpu: Precision) -> Precision:
@@ -71,19 +90,32 @@ def describe(device: torch.device) -> str:
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def halving(what: str, run: Callable[[int], T], batch_size: int) -> T:
+def halving(what: str, run: Callable[[int], T], batch_size: int, notes: Path | None = None) -> T:
     """Return `run(batch_size)`, tried with half the batch as often as memory runs out.
 
-    Raises BadInput when it runs out for a batch of one.
+    The folder `notes` then tells `fitting` of it. Raises BadInput when it runs out for a batch of one.
     """
     while True:
         try:
             return run(batch_size)
         except RuntimeError as error:
-            if not should_reduce_batch_size(error):
+            if not _out_of_memory(error):
                 raise
         if batch_size == 1:
             raise BadInput(f"{what}: not even one patch fits the device's memory; free some, or take another")
         batch_size //= 2
+        if notes:
+            (notes / f"{BATCHES_OF}{batch_size}").touch()
         torch.cuda.empty_cache()
-        say(f"{what}: out of memory; going on with batches of {batch_size}")
+        if launched().rank == 0:  # it speaks for all
+            say(f"{what}: out of memory; going on with batches of {batch_size}")
+
+
+def fitting(notes: Path, batch_size: int) -> int:
+    """Return the batch size to begin with: a smaller one where `halving` came to it before."""
+    found = (note.name.removeprefix(BATCHES_OF) for note in notes.glob(f"{BATCHES_OF}*"))
+    return min([batch_size, *map(int, found)])
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return should_reduce_batch_size(error) or any(words in str(error) for words in NO_MEMORY)

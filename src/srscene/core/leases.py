@@ -17,6 +17,10 @@ from srscene.core.console import BadInput, say
 
 POLL = 0.5
 """Seconds between two looks for a free device."""
+PRETENDED = "SRSCENE_PRETENDED_GPUS"
+"""An environment variable for tests: names of GPUs that are not there, `a,b`. Stages without a launcher lease
+them as they do real ones, and compute on the CPU.
+"""
 
 
 class Lease:
@@ -50,6 +54,11 @@ def take(stage: str, devices: Sequence[str], folder: Path | None = None) -> Leas
             say(f"{stage}: {all_of_them} taken by other stages; waiting for a free one ({place})")
         waiting = True
         time.sleep(POLL)
+
+
+def pretended() -> list[str]:
+    """Return the names of the pretended GPUs; usually there are none."""
+    return [name for name in os.environ.get(PRETENDED, "").split(",") if name]
 
 
 def own_folder() -> Path:

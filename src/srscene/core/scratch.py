@@ -5,9 +5,11 @@ DVC deletes a stage's outs before it runs the stage, so finished pieces wait out
 real repository also when it runs an experiment in a temporary copy, so both share finished work.
 
 The digest of each piece is noted before the piece gets its name; one that is not as it was noted is made
-again. Finished work stays until the next stage begins: until then DVC may not have recorded it.
+again. Finished work stays until the next stage begins, since until then DVC may not have recorded it, and as
+long as a process waits for it.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -80,11 +82,12 @@ def claimed(stage: str, key: str) -> Iterator[Path]:
     folder = work_folder(stage, key)
     clean(but=folder)
     lock = lock_of(folder)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"{stage}: another process does the same work in {folder}; waiting for it")
-        lock.acquire()
+    with _awaited(folder):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"{stage}: another process does the same work in {folder}; waiting for it")
+            lock.acquire()
     try:
         folder.mkdir(exist_ok=True)
         (folder / FINISHED).unlink(missing_ok=True)
@@ -99,21 +102,38 @@ def lock_of(folder: Path) -> FileLock:
     return FileLock(folder.with_name(f"{folder.name}.lock"))
 
 
+def _waiting_lock(folder: Path) -> Path:
+    """Return the file that all who wait for a work folder hold, with a shared lock."""
+    return folder.with_name(f"{folder.name}.waiting.lock")
+
+
+@contextmanager
+def _awaited(folder: Path) -> Iterator[None]:
+    """Have `remove` leave a work folder: between two locks of those who wait, nobody has it."""
+    with _waiting_lock(folder).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
 def clean(but: Path | None = None) -> None:
-    """Remove work that is finished and that no process has; DVC has recorded it when another stage begins."""
+    """Remove work that is finished and that no process has or waits for; DVC has recorded it when another
+    stage begins.
+    """
     for folder in folders():
         if folder != but and (folder / FINISHED).exists():
             remove(folder)
 
 
 def remove(folder: Path) -> bool:
-    """Remove a work folder and its lock; return False, and leave it, where a process has it."""
-    lock = lock_of(folder)
+    """Remove a work folder and its locks; return False, and leave it, where a process has it or waits."""
+    lock, waiting = lock_of(folder), _waiting_lock(folder)
     try:
-        with lock.acquire(timeout=0):
+        with lock.acquire(timeout=0), waiting.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
+            waiting.unlink(missing_ok=True)
             Path(lock.lock_file).unlink(missing_ok=True)
-    except Timeout:
+    except (Timeout, BlockingIOError):
         return False
     return True
 

@@ -26,6 +26,7 @@ from srscene.core import codec
 from srscene.core.console import say
 from srscene.core.disk import reserve, writing
 from srscene.core.labels import CLASSES
+from srscene.core.machine import own_cores
 from srscene.core.outputs import whole_file
 from srscene.core.parts import Part, Stored, stored
 from srscene.core.scratch import drop, piece
@@ -39,8 +40,6 @@ MARGIN = 1 << 16
 """Bytes that HDF5 itself takes in a shard, and more."""
 WAITING_BYTES = 1 << 26
 """Of images that wait to be compressed; `extend` waits where there are more."""
-MOST_THREADS = 8
-"""That compress, some 150 images of 480×480 a second each. More would take cores from other processes."""
 
 Table = dict[str, NDArray[Any]]
 
@@ -164,7 +163,7 @@ class ShardWriter:
         for name, shape in shapes.items():
             self._parts[name] = Part(self._part_path(name), name, shape, again)
         if any(map(codec.compressed, shapes.values())):
-            self._pool = ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0))))
+            self._pool = ThreadPoolExecutor(own_cores())  # some 150 images of 480×480 a second each
 
     def _save(self) -> None:
         """Make what was written since the last call safe against a kill or a loss of power."""

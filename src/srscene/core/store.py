@@ -85,7 +85,7 @@ class PatchStore:
     """Reads a store: `store[i]` is image i, (H, W, 3) uint8. Labels, splits and names are held in memory.
 
     Opening reads no image. However many shards there are, at most OPEN_MAPS are mapped at a time. Safe to
-    pass to DataLoader workers: maps are opened lazily in each process.
+    read from several threads, and to pass to DataLoader workers: maps are opened lazily in each process.
     Raises BadInput when the folder holds no shard, a shard is missing or damaged, or classes or sizes
     differ; and on reading an image that is damaged.
     """
@@ -169,16 +169,19 @@ class PatchStore:
         return pixels
 
     def _map(self, shard: int, name: str) -> NDArray[np.uint8]:
-        """Return the bytes of a shard's data set, from a memory map."""
+        """Return the bytes of a shard's data set, from a memory map.
+
+        Each step on the maps is atomic, so that threads need no lock: two may map the same file, no more.
+        """
         key = (shard, name)
-        if key in self._maps:
-            self._maps.move_to_end(key)
-        else:
+        found = self._maps.pop(key, None)
+        if found is None:
             path, images = self.shards[shard].path, self.shards[shard].images[name]
-            self._maps[key] = np.memmap(path, np.uint8, "r", images.begins, int(images.offsets[-1]))
-            if len(self._maps) > OPEN_MAPS:
-                self._maps.popitem(last=False)  # unmapped, and its descriptor closed, with its last view
-        return self._maps[key]
+            found = np.memmap(path, np.uint8, "r", images.begins, int(images.offsets[-1]))
+        self._maps[key] = found  # as the latest
+        if len(self._maps) > OPEN_MAPS:
+            self._maps.popitem(last=False)  # unmapped, and its descriptor closed, with its last view
+        return found
 
 
 def _read_table(path: Path, number: int) -> dict[str, Any]:

@@ -55,24 +55,30 @@ class Unpacked:
         self.path = path
         self.checked = suffix(path) != ".tar"
         self._unpacking = self._unpack()
-        self._pieces = ahead(lambda _: next(self._unpacking, b""), count())
+        self._pieces: Any = ahead(lambda _: next(self._unpacking, b""), count())
+        self._broken: Exception | None = None
 
     def read(self, _: int = PIECE) -> bytes:
         """Return the next piece, empty at the end.
 
         Raises EOFError where the archive is cut short, BadInput where it is damaged: nobody can tell which
-        of the bytes before are right.
+        of the bytes before are right. So does each further call: no end is one behind an error.
         """
-        try:
-            return next(self._pieces, b"")
-        except (BadInput, EOFError):
-            raise
-        except Exception as error:
-            found = what_it_is(self.path) or f"damaged ({brief(error) or type(error).__name__})"
-            raise BadInput(
-                f"{self.path}: {found}, expected a whole archive; nobody can tell which patches are right: "
-                "download it again"
-            ) from None
+        if self._broken is None:
+            try:
+                return next(self._pieces, b"")
+            except Exception as error:
+                self._broken = self._in_words(error)
+        raise self._broken
+
+    def _in_words(self, error: Exception) -> Exception:
+        if isinstance(error, BadInput | EOFError):
+            return error
+        found = what_it_is(self.path) or f"damaged ({brief(error) or type(error).__name__})"
+        return BadInput(
+            f"{self.path}: {found}, expected a whole archive; nobody can tell which patches are right: "
+            "download it again"
+        )
 
     def drain(self) -> None:
         """Read to the end, behind which the checksums have been compared; raises what `read` does.

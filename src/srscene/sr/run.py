@@ -21,11 +21,12 @@ from tqdm import tqdm
 
 from srscene.core import shard_writer
 from srscene.core.console import BadInput, progress, say
-from srscene.core.device import describe, halving, take_device
+from srscene.core.device import describe, fitting, halving, take_device
 from srscene.core.disk import need
 from srscene.core.machine import Machine
 from srscene.core.overlap import Behind, ahead
 from srscene.core.params import Section
+from srscene.core.parts import stored
 from srscene.core.ranks import Ranks, claimed_together, current, seen
 from srscene.core.scratch import code, fingerprint, kept, publish
 from srscene.core.shard_writer import ShardWriter
@@ -35,6 +36,8 @@ from srscene.sr.common.upscaler import Upscale, Upscaler, find
 
 SLICE = 32
 """Patches: two batches of a GPU."""
+MARGIN = 1.25
+"""Of the bytes that pictures are expected to take, over the first batch's: that may show plain water."""
 
 Ranges = dict[Path, range]
 """The files of a store, and the patches that each holds."""
@@ -68,6 +71,7 @@ def upscale_store(
     settings = [attributes, describe(device), torch.__version__, patches.digest, shard_writer.SHARD_BYTES]
     key = fingerprint(settings, _files(name, weights_folder))
     with claimed_together("upscale", key) as folder:
+        batch_size = fitting(folder, batch_size)
         if ranks.main:
             processes = f" × {ranks.world} processes" if ranks.world > 1 else ""
             say(
@@ -81,6 +85,8 @@ def upscale_store(
         ranks.wait()
         if ranks.main:
             seen(list(shards))
+            for path in shards:
+                shutil.rmtree(_slices_folder(path), ignore_errors=True)  # of a run of more processes
             publish(shards, out)
 
 
@@ -89,7 +95,7 @@ def _upscale(
 ) -> Ranges:
     """Write this process's part of what `folder` lacks, going on behind what it holds; return all shards."""
     patches = enlarge.patches
-    first = halving("upscale", enlarge.first, batch_size)  # tells the scale, and what batch fits
+    first = _first(enlarge, folder, ranks, batch_size)
     attributes = attributes | {"scale": first.pictures.shape[1] // patches.image_shape[0]}
     shard_size = shard_writer.patches_per_shard(first.pictures.shape[1:])
     shards = _ranges(folder, range(len(patches)), shard_size)
@@ -100,14 +106,26 @@ def _upscale(
         left = sum(map(len, todo.values()))
         at_once = min(left, shard_size * ranks.world)  # parts, which become files
         count = (1 + sliced) * left + at_once
-        need(folder, count * first.pictures[0].nbytes, f"upscaling {left:,} patches")
+        need(folder, count * first.stored_bytes(), f"upscaling {left:,} patches")
     mine = {path: todo[path] for path in ranks.share(list(todo))}
     there = len(patches) - sum(map(len, todo.values()))
-    halving("upscale", partial(_compute, enlarge, first, attributes, mine, there, ranks), first.batch_size)
+    work = partial(_compute, enlarge, first, attributes, mine, there, ranks)
+    halving("upscale", work, first.batch_size, folder)
     if sliced:
         ranks.meet()
         _join({path: missing[path] for path in ranks.share(list(missing))}, attributes, ranks)
     return shards
+
+
+def _first(enlarge: "Enlarge", folder: Path, ranks: Ranks, batch_size: int) -> "First":
+    """Upscale the first batch, which tells the scale, and what size fits in all processes."""
+    first = halving("upscale", enlarge.first, batch_size, folder)
+    least = min(ranks.gather(first.batch_size))
+    if least == first.batch_size:
+        return first
+    if ranks.main:
+        say(f"upscale: out of memory in another process; going on with batches of {least}")
+    return halving("upscale", enlarge.first, least, folder)
 
 
 def _ranges(folder: Path, patches: range, size: int) -> Ranges:
@@ -124,7 +142,11 @@ def _slices(shards: Ranges) -> Ranges:
 
 
 def _slices_of(shard: Path, patches: range) -> Ranges:
-    return _ranges(shard.with_suffix(".slices"), patches, SLICE)
+    return _ranges(_slices_folder(shard), patches, SLICE)
+
+
+def _slices_folder(shard: Path) -> Path:
+    return shard.with_suffix(".slices")
 
 
 def _missing(files: Ranges, ranks: Ranks) -> Ranges:
@@ -185,7 +207,7 @@ def _join(shards: Ranges, attributes: Mapping[str, Any], ranks: Ranks) -> None:
         ranks.check()
         slices = _slices_of(path, patches)
         seen(list(slices))
-        store = PatchStore(path.with_suffix(".slices"))
+        store = PatchStore(_slices_folder(path))
         if len(store) != len(patches):
             raise BadInput(
                 f"{store.folder}: {len(store)} patches, expected {len(patches)}; delete it and run again"
@@ -212,6 +234,11 @@ class First(NamedTuple):
 
     def part(self, indices: range) -> Fetch:
         return lambda: self.pictures[: len(indices)]
+
+    def stored_bytes(self) -> int:
+        """Estimate the bytes that a picture takes in a store: those of the first ones, and a margin."""
+        found = [len(stored(picture).data) for picture in self.pictures]
+        return min(self.pictures[0].nbytes, round(MARGIN * sum(found) / len(found)))
 
 
 class Enlarge:
