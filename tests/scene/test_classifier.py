@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from srscene.core.console import BadInput
-from srscene.scene.classifier import load
+from srscene.evaluate import model_card
+from srscene.scene.classifier import load, threshold_of
 from tests.scene.trained import Trained
 
 CPU = torch.device("cpu")
@@ -86,6 +87,25 @@ def test_a_card_that_does_not_tell_is_refused(
         shutil.rmtree(folders[1])
     _edit(folders[0] / "card.json", **images)
     assert message in _refused(folders)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.25, 0.07, 1e-5])
+def test_the_threshold_is_the_one_that_evaluate_wrote_into_the_model_card(
+    folders: tuple[Path, Path], threshold: float
+) -> None:
+    classifier, _ = folders
+    assert threshold_of(classifier) == 0.5  # without one
+    test = {"n": 12, "products": 3, "threshold": threshold}
+    model_card.write(classifier / "card.json", [], {}, test, classifier.parent / "model_card.md")
+    assert threshold_of(classifier) == threshold
+
+
+def test_a_damaged_model_card_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model_card.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(
+        BadInput, match=r"model_card\.md: damaged .*; expected a model card.*give --threshold"
+    ):
+        threshold_of(tmp_path / "classifier")
 
 
 def test_numbers_that_are_not_finite_name_the_tile(folders: tuple[Path, Path]) -> None:

@@ -1,6 +1,7 @@
 """The picture of a map."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,36 @@ def test_a_large_scene_is_averaged_and_white_without_data(scene: Path, longest: 
     assert (image[: 120 // factor, : 120 // factor] == 255).all()
     corner = whole[-factor - 370 % factor :, -factor:][:factor].mean((0, 1))
     assert np.abs(image[-1, -1] - corner).max() <= 0.5
+
+
+def test_it_is_read_in_squares_that_give_the_same_picture(
+    scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full rows would decode each block of a JPEG 2000 file again and again."""
+    with open_scene(scene, **FLAGS) as opened:
+        whole = figure.shrunk(opened, 120)
+        monkeypatch.setattr(figure, "BLOCK", 104)
+        monkeypatch.setattr(opened, "read", read := Windows(opened.read))
+        assert np.array_equal(figure.shrunk(opened, 120), whole)
+    assert {max(sides) for sides in read.sizes} == {100}  # a multiple of the factor, 5
+    assert sum(height * width for height, width in read.sizes) == 370 * 500
+
+
+class Windows:
+    """Reads, and notes heights and widths."""
+
+    def __init__(self, read: Callable) -> None:
+        self.read, self.sizes = read, []
+
+    def __call__(self, row: int, column: int, height: int, width: int) -> tuple:
+        self.sizes.append((height, width))
+        return self.read(row, column, height, width)
+
+
+def test_a_narrow_scene_keeps_a_row(tmp_path: Path) -> None:
+    land = np.full((3, 7, 500), 800, np.uint16)
+    with open_scene(write_scene(tmp_path / "narrow.tif", land), **FLAGS) as opened:
+        assert figure.shrunk(opened, 10).shape == (1, 71, 3)
 
 
 def _count(path: Path, colour: tuple[int, ...]) -> int:

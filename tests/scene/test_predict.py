@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from srscene.cli import app
 from srscene.core.console import BadInput
+from srscene.evaluate import model_card
 from tests.scene.trained import Trained, write_scene
 
 KNOWN = ("--offset", "0", "--scale", "10000")
@@ -44,9 +45,29 @@ def test_models_alone_are_enough(here: Path) -> None:
     assert "test_resnet in fp32 after srresnet in fp32; CPU" in said
     assert "4 tiles of 120 px (1.2 km), 120 px apart; labels from 0.5 on" in said
     assert "map.gpkg: 4 tiles; the last 10 px at the right and 30 px below fill no tile" in said
-    assert pyogrio.read_info("map.gpkg")["features"] == 4
+    info = pyogrio.read_info("map.gpkg")
+    assert info["features"] == 4
+    made = info["layer_metadata"]
+    assert (made["sr"], made["scene_offset"], made["reflectance_max"]) == ("srresnet", "0, 0, 0", "2000")
     assert Path("map.png").stat().st_size > 10_000
     assert {file.name for file in here.iterdir()} == {"models", "scene.tif", "map.gpkg", "map.png"}
+
+
+def test_the_raster_and_geojson_say_what_made_them_too(here: Path) -> None:
+    _said("scene.tif", "-o", "map.tif", *KNOWN)
+    _said("scene.tif", "-o", "map.geojson", *KNOWN)
+    with rasterio.open("map.tif") as file:
+        tags = file.tags()
+    assert tags.items() >= json.loads(Path("map.geojson").read_text())["provenance"].items()
+    assert json.loads(tags["upscaler_options"]) == {"precision": "fp32"}
+    assert {"scene_bands", "scene_scale", "upscaler_precision", "classifier_precision"} <= tags.keys()
+
+
+def test_the_model_card_s_threshold_is_taken_unless_another_is_given(here: Path) -> None:
+    test = {"n": 12, "products": 3, "threshold": 0.15}
+    model_card.write(here / "models/classifier/card.json", [], {}, test, here / "models/model_card.md")
+    assert "labels from 0.15 on" in _said("scene.tif", "-o", "map.tif", *KNOWN)
+    assert "labels from 0.4 on" in _said("scene.tif", "-o", "map.tif", "--threshold", "0.4", *KNOWN)
 
 
 def test_half_a_stride_and_a_shift(here: Path) -> None:
@@ -68,6 +89,8 @@ def test_tiles_without_enough_data_are_left_out_and_counted(trained: Trained, he
     _said("holes.tif", "-o", "map.gpkg", "--valid", "0.5", *KNOWN)
     _, _, _, (shares,) = pyogrio.raw.read("map.gpkg", columns=["valid"])
     assert shares == pytest.approx([0.75, 1, 1, 1 - 5 / 120])
+    write_scene(here / "mute.tif", land)
+    assert "map.tif: 3 tiles; 1 skipped" in _said("mute.tif", "-o", "map.tif", "--nodata", "0", *KNOWN)
     write_scene(here / "empty.tif", 0 * land, nodata=0)
     assert "empty.tif: no tile has data in 95% of its pixels" in _refused(
         "empty.tif", "-o", "map.tif", *KNOWN
@@ -108,6 +131,10 @@ def test_the_same_bytes_twice(here: Path, name: str) -> None:
         (["-o", "map.shp"], "map.shp: named .shp, expected one of .gpkg, .geojson, .tif"),
         (["-o", "map"], "map: named without a suffix, expected one of"),
         (["-o", "map.tif", "--figure", "map.pdf"], "map.pdf: named .pdf, expected one of .png"),
+        (["-o", "scene.tif"], "scene.tif: a file of the scene, which would be overwritten"),
+        (["-o", "folder.tif"], "folder.tif: a folder, expected the name of a file"),
+        (["-o", "scene.tif/map.tif"], "scene.tif is a file, expected a folder"),
+        (["-o", "map.tif", "--figure", "scene.tif/map.png"], "scene.tif is a file, expected a folder"),
         (["-o", "map.tif", "--stride", "third"], "--stride: 'third', expected half, full or pixels from 1"),
         (["-o", "map.tif", "--stride", "121"], "--stride: 121 pixels, expected 1 to 120"),
         (
@@ -118,15 +145,27 @@ def test_the_same_bytes_twice(here: Path, name: str) -> None:
         (["-o", "map.tif", "--upscaler", "nowhere"], "nowhere/weights.safetensors: not there, expected the"),
     ],
 )
-def test_what_can_t_be_is_one_line_and_no_file(here: Path, arguments: list[str], message: str) -> None:
+def test_what_can_t_be_is_one_line_and_no_file(
+    here: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
+    (here / "folder.tif").mkdir()
+    scene = (here / "scene.tif").read_bytes()
     assert message in _refused("scene.tif", *arguments, *KNOWN)
-    assert {file.name for file in here.iterdir()} == {"models", "scene.tif"}
+    assert {file.name for file in here.rglob("*.*")} == {
+        "folder.tif", "scene.tif", "card.json", "model.safetensors", "weights.safetensors",
+    }  # fmt: skip
+    assert (here / "scene.tif").read_bytes() == scene
 
 
 @pytest.mark.parametrize(
     ("profile", "message"),
     [
-        ({"transform": Affine(20, 0, 0, 0, -20, 0)}, "pixels of 20 × 20 m, expected 10 m"),
+        ({"transform": Affine(20, 0, 399_960, 0, -20, 5_300_040)}, "20 × 20 m on the ground, expected 10 m"),
+        (
+            {"crs": "EPSG:3857", "transform": Affine(10, 0, 1_550_000, 0, -10, 6_446_000)},
+            "pixels of 6.44 × 6.42 m on the ground, expected 10 m",
+        ),
+        ({"transform": Affine(10, 0, 1e9, 0, -10, 1e12)}, "nowhere on Earth (Point outside of projection"),
         (
             {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 14, 0, -1e-4, 48)},
             "pixels in degrees, expected 10 m",
@@ -137,7 +176,7 @@ def test_other_pixels_are_refused(trained: Trained, here: Path, profile: dict, m
     write_scene(here / "other.tif", trained.reflectance[:, :120, :120], **profile)
     said = _refused("other.tif", "-o", "map.tif", *KNOWN)
     assert message in said
-    assert "gdalwarp" in said
+    assert "gdalwarp" in said or "rio edit-info" in said
 
 
 @pytest.mark.parametrize(
@@ -145,6 +184,7 @@ def test_other_pixels_are_refused(trained: Trained, here: Path, profile: dict, m
     [
         ("EPSG:32733", Affine(10, 0, 300_000, 0, -10, 6_200_000)),
         ("EPSG:3035", Affine(10, 0, 4_321_000, 0, -10, 3_210_000)),
+        ("EPSG:3857", Affine(15.56, 0, 1_550_000, 0, -15.56, 6_446_000)),  # 10 m at 50° north
         ("EPSG:32633", Affine(10, 0, 300_000, 0, 10, 5_000_000)),
         ("EPSG:32633", Affine(10, 0, 300_000, 0, -10, 5_000_000) @ Affine.rotation(20)),
     ],

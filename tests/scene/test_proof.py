@@ -23,6 +23,8 @@ from tests.scene.trained import COLUMNS, MACHINE, ROWS, SIDE, Trained, write_sce
 ROUNDING = 5e-7
 """Of probabilities in fp32, between any batches; 4.5e-8 was measured, between 1 and 8."""
 THRESHOLD = 0.3
+BLOCK = 2 * SIDE
+"""Read at once: the scene is larger."""
 
 
 @pytest.fixture
@@ -37,10 +39,14 @@ def _places(store: PatchStore) -> list[int]:
     return sorted(store.indices("test"), key=lambda index: int(store.names[index].split("_")[-2]))
 
 
-def test_tiles_are_the_ingested_patches_to_the_byte(trained: Trained, scene: Path) -> None:
+def test_tiles_are_the_ingested_patches_to_the_byte(
+    trained: Trained, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srscene.scene.cut.BLOCK", BLOCK)
     patches = trained.store("patches")
     with open_scene(scene, offset=0, scale=10_000, reflectance_max=2000) as opened:
         tiles = list(cut(opened, lay("scene", opened.height, opened.width, SIDE, SIDE, 0)))
+    tiles.sort(key=lambda tile: (tile.row, tile.column))
     assert [(tile.row, tile.column) for tile in tiles] == [
         (row * SIDE, column * SIDE) for row in range(ROWS) for column in range(COLUMNS)
     ]
@@ -61,14 +67,16 @@ def _pipeline_s(trained: Trained) -> Predictions:
     return Predictions(found.probabilities[order], found.labels[order], names)
 
 
+@pytest.mark.parametrize("batch_size", [1, 5, 8])  # the pipeline's was 1; 5 and 8 leave a rest
 def test_probabilities_labels_and_scores_are_the_pipeline_s(
-    trained: Trained, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, scene: Path, tmp_path: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("srscene.scene.cut.BLOCK", 2 * SIDE)  # larger than what is read at once
+    monkeypatch.setattr("srscene.scene.cut.BLOCK", BLOCK)
+    machine = MACHINE.model_copy(update={"batch_size": batch_size})
     out = tmp_path / "map.gpkg"
     model = load(*trained.models, torch.device("cpu"))
     with open_scene(scene, offset=0, scale=10_000, reflectance_max=2000) as opened:
-        predict_scene(opened, model, MACHINE, out, Tiling(), THRESHOLD)
+        predict_scene(opened, model, machine, out, Tiling(), THRESHOLD)
     found, expected = _probabilities(out), _pipeline_s(trained)
     np.testing.assert_allclose(found, expected.probabilities, rtol=0, atol=ROUNDING)
     assert expected.probabilities.std(0).max() > 0.01  # tiles are told apart

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from srscene.core.console import BadInput
 from srscene.ingest.reflectance import to_rgb
-from srscene.scene.radiometry import Radiometry, assumed
+from srscene.scene.guess import assumed
+from srscene.scene.radiometry import Radiometry
 
 EVERY = np.arange(2**16, dtype=np.uint16).reshape(1, 256, 256).repeat(3, 0)
 FEW = settings(max_examples=10, deadline=None)
@@ -73,6 +74,7 @@ def test_what_is_assumed_is_said(
     sample = np.linspace(darkest, darkest * 8, 3000).reshape(3, 1000, order="F").astype(kind)
     found = assumed("scene.tif", sample, None, None, 2000)
     assert (found.scale, found.offset) == (expected[0], (expected[1],) * 3)
+    assert found.guessed == ("scale", "offset")
     said = capsys.readouterr().out
     assert said.startswith("scene.tif: ")
     assert f"offset {expected[1]}" in said
@@ -87,8 +89,20 @@ def test_options_decide_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--offset" not in capsys.readouterr().out
 
 
-def test_nothing_to_look_at_is_no_offset() -> None:
-    assert assumed("a.tif", np.empty((3, 0), np.uint16), None, None, 2000).offset == NO_OFFSET
+def test_nothing_to_look_at_is_no_guess() -> None:
+    nothing = np.empty((3, 0), np.uint16)
+    for options in ((None, None), (0, None), (None, 10_000)):
+        with pytest.raises(BadInput, match=r"a\.tif: nothing but black and no data .* --scale .* --offset 0"):
+            assumed("a.tif", nothing, *options, 2000)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "reflectance_max", "whole"),
+    [(10_000, 0, 2000, True), (10_000, -1000, 10_000, True), (1, 0, 2000, False), (65_000, 0, 10_000, True),
+     (65_000, -1000, 10_000, False), (1300, 0, 2000, True), (1200, 0, 2000, False), (10_000, 1, 2000, False)],
+)  # fmt: skip
+def test_what_uint16_holds(scale: float, offset: float, reflectance_max: int, whole: bool) -> None:
+    assert Radiometry(scale, (offset, 0, offset), reflectance_max).whole is whole
 
 
 def test_eight_bits_are_refused_unless_their_scale_is_given() -> None:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,48 +14,25 @@ import torch
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rio_cogeo import cog_validate
 from typer.testing import CliRunner
 
 from srscene.cli import app
 from srscene.core.console import BadInput
-from srscene.core.machine import Machine
-from srscene.core.outputs import write_json
-from srscene.scene.model import Model, find_model
+from srscene.scene.model import Model
 from srscene.scene.seams import seams_of
 from srscene.scene.source import open_scene
 from srscene.scene.upscale import upscale_scene
-from srscene.sr.common.checkpoints import save, weights_sha256
+from srscene.sr.common.checkpoints import save
 from srscene.sr.hat.model.network import new as new_hat
-from tests.scene.products import CORNER, geotiff, land, product
-from tests.sr.sr_data import checkpoint, upscale_options
+from tests.scene.products import geotiff, land, product
+from tests.scene.upscaling import ONE, STRIPS, UNIT, damage, model_of, upscaled
 
 CPU = torch.device("cpu")
-ONE = Machine(batch_size=1, workers=0)
-UNIT: dict[str, Any] = {"offset": 0, "scale": 10_000, "reflectance_max": 2000}
 
 
 @pytest.fixture(autouse=True)
 def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-
-
-def model_of(name: str, folder: Path, fixture: str | None = None, **options: Any) -> Model:
-    """An upscaler in fp32, with a fixture's random weights, or those that are in the folder."""
-    if fixture:
-        checkpoint(fixture, folder / "weights.safetensors")
-    if name not in ("none", "bicubic"):
-        options |= {"precision": "fp32"}
-    write_json(folder / "card.json", {"sr": name})
-    return find_model(name, folder, None, upscale_options(name, **options))
-
-
-def upscaled(path: Path, model: Model, out: Path, **how: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The output's (H, W, 3) and its mask."""
-    with open_scene(path, **UNIT) as scene:
-        upscale_scene(scene, model, ONE, out, **how)
-    with rasterio.open(out) as file:
-        return file.read().transpose(1, 2, 0), file.dataset_mask() > 0
 
 
 def whole(path: Path, model: Model) -> np.ndarray:
@@ -114,25 +90,6 @@ def test_a_small_scene_of_a_convolutional_network_ends_where_it_ends(tmp_path: P
 def plain(tmp_path: Path) -> Path:
     """A scene of 150×90 pixels."""
     return geotiff(tmp_path / "plain.tif", land(90, 150))
-
-
-def test_the_file_is_what_gis_tools_open(tmp_path: Path, plain: Path) -> None:
-    model = model_of("srresnet", tmp_path, "msrresnet")
-    with open_scene(plain, **UNIT) as scene:
-        upscale_scene(scene, model, ONE, tmp_path / "out.tif")
-    sound, errors, warnings = cog_validate(tmp_path / "out.tif", strict=True)
-    assert (sound, errors, warnings) == (True, [], [])
-    with rasterio.open(tmp_path / "out.tif") as file:
-        assert (file.height, file.width, file.dtypes) == (360, 600, ("uint8",) * 3)
-        assert file.transform == Affine(2.5, 0, CORNER.c, 0, -2.5, CORNER.f)
-        assert file.crs.to_epsg() == 32632
-        assert file.descriptions == ("B04", "B03", "B02")
-        assert [colour.name for colour in file.colorinterp] == ["red", "green", "blue"]
-        assert file.overviews(1) == [2]
-        tags = file.tags()
-    assert tags["sr"] == "srresnet"
-    assert tags["weights_sha256"] == weights_sha256(tmp_path)
-    assert tags["srscene"]
 
 
 @pytest.mark.parametrize(
@@ -210,47 +167,12 @@ def test_a_products_empty_corner_is_blank(tmp_path: Path) -> None:
     assert numbers[:, :, 100:].min() > 1000
 
 
-@pytest.mark.parametrize(
-    ("kind", "factor", "offset"), [("uint16", 1, -1000), ("uint16", 1, 0), ("float32", 1e-4, 0)]
-)
-def test_reflectance_comes_back_to_half_a_step(tmp_path: Path, kind: str, factor: float, offset: int) -> None:
-    stored = (land(50, 60).clip(1, 1999).astype(int) - offset) * factor
-    path = geotiff(tmp_path / "a.tif", stored.astype(kind))
-    with open_scene(path, offset=offset, scale=10_000 * factor, reflectance_max=2000) as scene:
-        upscale_scene(scene, model_of("none", tmp_path), ONE, tmp_path / "out.tif", reflectance=True)
-    with rasterio.open(tmp_path / "out.tif") as file:
-        assert file.dtypes[0] == kind
-        back = file.read()
-    half_a_step = 2000 / 255 / 2
-    rounding = 0.5 if kind == "uint16" else 0.01
-    assert np.abs(back.astype(float) - stored).max() <= (half_a_step + rounding) * factor
-
-
-def test_seams_of_hat_are_not_to_be_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = model_of("hat", tmp_path, "hat_w16")
-    upscaled(geotiff(tmp_path / "a.tif", land(70, 110)), model, tmp_path / "out.tif", tile=40)
-    told = capsys.readouterr().out.splitlines()[-1]
-    assert "gradients across its tiles' seams are" in told
-    blended = float(told.split("are ")[1].split()[0])
-    assert 0.9 < blended < 1.1
-
-
 def test_the_same_scene_gives_the_same_bytes(tmp_path: Path, plain: Path) -> None:
     model = model_of("bicubic", tmp_path)
     for name in ("one.tif", "two.tif"):
         upscaled(plain, model, tmp_path / name, tile=64)
     assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "two.tif").read_bytes()
     assert not list(tmp_path.rglob("rows-*"))  # nor does scratch stay
-
-
-STRIPS: dict[str, Any] = {"compress": "deflate", "blockysize": 8}
-
-
-def damage(path: Path) -> None:
-    """Blank what lies in the middle of a file."""
-    data = path.read_bytes()
-    middle = len(data) * 3 // 5
-    path.write_bytes(data[:middle] + bytes(400) + data[middle + 400 :])
 
 
 @pytest.mark.parametrize("name", ["bicubic", "hat"])
@@ -300,6 +222,30 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / ".scratch")
     subprocess.run(call, cwd=tmp_path, capture_output=True, check=True)
     assert out.read_bytes() == went_on
+
+
+def test_rows_of_another_order_of_bands_are_not_gone_on_from(tmp_path: Path) -> None:
+    path = geotiff(tmp_path / "a.tif", land(120, 70), (None,) * 3, **STRIPS)
+    model = model_of("none", tmp_path)
+    sound, stamps = path.read_bytes(), path.stat()
+    orders = [UNIT | {"bands": bands.split(",")} for bands in ("B02,B03,B04", "B04,B03,B02")]
+    damage(path)
+    os.utime(path, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    with pytest.raises(BadInput, match=r"a\.tif: damaged in rows"):
+        upscaled(path, model, tmp_path / "out.tif", orders[0], tile=32)
+    assert list(tmp_path.rglob("rows-*.tif"))
+    path.write_bytes(sound)
+    os.utime(path, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    rgb, _ = upscaled(path, model, tmp_path / "out.tif", orders[1], tile=32)
+    with open_scene(path, **orders[1]) as scene:
+        np.testing.assert_array_equal(rgb, scene.read(0, 0, 120, 70)[0])
+
+
+def test_a_scene_is_not_overwritten(tmp_path: Path, plain: Path) -> None:
+    before = plain.read_bytes()
+    with pytest.raises(BadInput, match=r"plain\.tif: a file of the scene, which would be overwritten"):
+        upscaled(plain, model_of("bicubic", tmp_path), plain)
+    assert plain.read_bytes() == before
 
 
 def test_damage_found_midway_leaves_no_file(tmp_path: Path, plain: Path) -> None:

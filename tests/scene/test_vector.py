@@ -88,6 +88,8 @@ def test_geojson_is_rfc_7946_s(crs: str, transform: Affine, tmp_path: Path) -> N
     of_first = found["features"][0]["properties"]
     assert of_first["p_urban_fabric"] == pytest.approx(tiles.probabilities[0, 0], rel=1e-5)
     assert of_first["row"] == 0
+    assert found["provenance"] == tiles.provenance
+    assert pyogrio.read_info(tmp_path / "map.geojson")["features"] == 11  # GDAL takes it all the same
 
 
 def test_an_unknown_distance_is_null(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ model = load(Path("models/classifier"), Path("models/upscaler"), device)
 probabilities = model.predict(tiles, names).probabilities
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,22 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 from torch import nn
 
-from srscene.classify.artefact import CARD, WEIGHTS, ClassifierCard, load_classifier
+from srscene.classify.artefact import CARD, LARGEST_CARD, WEIGHTS, ClassifierCard, load_classifier
 from srscene.classify.inference import normalise
 from srscene.core.console import BadInput
 from srscene.core.device import DTYPES, Precision
 from srscene.core.outputs import sha256
+from srscene.core.reading import read_bytes, reading
 from srscene.core.store import Image
 from srscene.raw.layout import BANDS
 from srscene.sr.common.checkpoints import weights_file
 from srscene.sr.common.upscaler import Upscale, Upscaler, find, load_from_card
 
 PULL = "get both folders of one revision: `dvc get REPOSITORY models`"
+MODEL_CARD = "model_card.md"
+"""What `evaluate` writes beside the classifier's folder."""
+THRESHOLD = re.compile(r"counts as predicted from a probability of (\S+)\.\s")
+"""Its sentence, in which the threshold stands."""
 
 
 class Images(BaseModel):
@@ -105,6 +111,19 @@ def load(classifier: Path, upscaler: Path, device: torch.device) -> SceneClassif
     upscale = load_from_card(card.images, upscaler, device)
     weights = sha256(classifier / WEIGHTS)
     return SceneClassifier(card, images, find(images.sr), device, weights, network, upscale)
+
+
+def threshold_of(classifier: Path) -> float:
+    """Return the threshold at which `evaluate` scored the classifier, from the model card beside its folder.
+
+    0.5 where there is no such card, or it names none. Raises BadInput where it is damaged.
+    """
+    file = classifier.parent / MODEL_CARD
+    if not file.exists():
+        return 0.5
+    with reading(file, "a model card, as `evaluate` writes it", "give --threshold, or get it again"):
+        found = THRESHOLD.search(read_bytes(file, LARGEST_CARD).decode())
+        return float(found[1]) if found else 0.5
 
 
 def _images(file: Path, card: ClassifierCard) -> Images:

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 
 from srscene.core.outputs import whole_file
 from srscene.raw.layout import BANDS
-from srscene.scene.radiometry import Radiometry
+from srscene.scene.radiometry import UNIT, Radiometry
 from srscene.scene.source import CACHE_BYTES
 
 BLOCK = 512
@@ -31,6 +31,8 @@ TYPES = {"uint8": "Byte", "uint16": "UInt16", "float32": "Float32"}
 COLOURS = ("Red", "Green", "Blue")
 """That programs show the bands as."""
 ENVIRONMENT = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_TIFF_INTERNAL_MASK": True}
+JOINING = {"GDAL_CACHEMAX": 16 << 20, "GDAL_MAX_DATASET_POOL_SIZE": 4, "VRT_NUM_THREADS": 1}
+"""While pieces are joined: few of them are open at once, or each would keep its buffers."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,9 @@ def write_cog(pieces: Sequence[tuple[Path, int]], layout: Layout, work: Path, ou
     `work` is a folder for what is needed meanwhile.
     """
     rows = work / "rows.vrt"
-    rows.write_text(_vrt(pieces, layout))
+    rows.write_text(_vrt(pieces, layout), encoding="utf-8")
     predictor = "FLOATING_POINT" if layout.dtype == "float32" else "STANDARD"
-    with whole_file(out) as temporary, rasterio.Env(**ENVIRONMENT, CPL_TMPDIR=str(work.resolve())):
+    with whole_file(out) as temporary, rasterio.Env(**ENVIRONMENT | JOINING, CPL_TMPDIR=str(work.resolve())):
         rasterio.shutil.copy(
             str(rows.resolve()), str(temporary), driver="COG", COMPRESS="DEFLATE", PREDICTOR=predictor,
             BLOCKSIZE=BLOCK, BIGTIFF="IF_SAFER", RESAMPLING="AVERAGE", NUM_THREADS="ALL_CPUS",
@@ -107,7 +109,7 @@ def _vrt(pieces: Sequence[tuple[Path, int]], layout: Layout) -> str:
     tags = "".join(f'<MDI key="{key}">{escape(value)}</MDI>' for key, value in layout.tags.items())
     bands = "".join(
         f'<VRTRasterBand dataType="{TYPES[layout.dtype]}" band="{number}">'
-        f"<Description>{name}</Description>"
+        f"<Description>{name}</Description>{_meaning(layout, number - 1)}"
         f"{'' if layout.nodata is None else f'<NoDataValue>{layout.nodata}</NoDataValue>'}"
         f"<ColorInterp>{colour}</ColorInterp>{_sources(pieces, layout.width, str(number))}"
         "</VRTRasterBand>"
@@ -122,6 +124,15 @@ def _vrt(pieces: Sequence[tuple[Path, int]], layout: Layout) -> str:
         f"<SRS>{escape(layout.crs.to_wkt()) if layout.crs else ''}</SRS><GeoTransform>{place}</GeoTransform>"
         f"<Metadata>{tags}</Metadata>{bands}{mask}</VRTDataset>"
     )
+
+
+def _meaning(layout: Layout, index: int) -> str:
+    """Return GDAL's scale and offset of a band, for numbers of which they are known."""
+    radiometry = layout.radiometry
+    if layout.dtype == "uint8" or radiometry.guessed:
+        return ""
+    offset, scale = float(radiometry.offset[index] / UNIT), float(1 / radiometry.scale)
+    return f"<Offset>{offset!r}</Offset><Scale>{scale!r}</Scale>"
 
 
 def _sources(pieces: Sequence[tuple[Path, int]], width: int, band: str) -> str:

@@ -1,5 +1,6 @@
 """The picture of a map: the scene beside the most probable label of each tile."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from srscene import figures
 from srscene.core.labels import CLASSES, short_label
 from srscene.core.store import Image
+from srscene.scene.cut import BLOCK
 from srscene.scene.source import Scene
 from srscene.scene.tile_map import TileMap
 
@@ -60,15 +62,21 @@ def draw(scene: Scene, tiles: TileMap, path: Path) -> None:
 
 
 def shrunk(scene: Scene, longest: int = LONGEST) -> Image:
-    """Return the scene (h, w, 3), averaged so that no side exceeds `longest`; white without data."""
-    factor = -(-max(scene.height, scene.width) // longest)
-    width = scene.width // factor * factor or scene.width
-    lines = []
-    for row in range(0, scene.height - factor + 1, factor):
-        image, valid = scene.read(row, 0, factor, width)
-        image[~valid] = 255
-        lines.append(image.reshape(factor, -1, factor, 3).mean((0, 2)))
-    return np.stack(lines).round().astype(np.uint8)
+    """Return the scene (h, w, 3), averaged so that no side exceeds `longest`; white without data.
+
+    Of a scene so narrow that nothing of its width would be left, the longer side stays longer.
+    """
+    factor = min(-(-max(scene.height, scene.width) // longest), scene.height, scene.width)
+    side = max(1, BLOCK // factor)
+    height, width = scene.height // factor, scene.width // factor
+    image = np.empty((height, width, 3), np.uint8)
+    for row, column in product(range(0, height, side), range(0, width, side)):
+        part = image[row : row + side, column : column + side]
+        rows, columns = part.shape[:2]
+        pixels, valid = scene.read(row * factor, column * factor, rows * factor, columns * factor)
+        pixels[~valid] = 255
+        part[:] = pixels.reshape(rows, factor, columns, factor, 3).mean((1, 3)).round()
+    return image
 
 
 def show_tiles(axes: Axes, image: Image, tiles: TileMap, inches: float = PANEL) -> None:

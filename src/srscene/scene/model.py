@@ -1,7 +1,7 @@
 """Which upscaler a scene meets, with which options and weights.
 
 Weights and their card lie in a folder as the stage `weights` makes it; options stand in params.yaml or, where
-only models/ was pulled, in the card of the classifier beside that folder.
+only models/ was pulled, in the card of the classifier beside that folder. What has no weights needs neither.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from srscene.core import params
-from srscene.core.console import BadInput
+from srscene.core.console import BadInput, say
 from srscene.core.device import Precision
 from srscene.core.params import Section, validated
 from srscene.core.reading import read_bytes, reading
@@ -26,6 +26,12 @@ from srscene.sr.common.upscaler import Upscale, Upscaler, find
 FOLDER = Path("models/upscaler")
 LARGEST_CARD = 1_000_000
 """Bytes."""
+OWN = {"machine", "upscalers", "datasets"}
+"""Sections that tell srscene's params.yaml from another project's."""
+WITHOUT_WEIGHTS: dict[str, dict[str, Any]] = {"none": {}, "bicubic": {"scale": 4}}
+"""Upscalers that need nothing, and their options where neither params.yaml nor a card tells."""
+REFLECTANCE_MAX = 2000
+"""Of these, there; every data set of params.yaml has it."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,12 @@ def find_model(
     """Return the upscaler `sr`, or else the one whose weights lie in `folder`, or else params.yaml's.
 
     Where not given, `options` and `reflectance_max` are params.yaml's, else those of the classifier's card.
-    Raises BadInput where there are no weights, those of another upscaler, or no options.
+    Raises BadInput where there is no such folder, no weights, those of another upscaler, or no options.
     """
     place = folder or FOLDER
-    values = params.load() if params.FILE.exists() else {}
+    if folder and not folder.is_dir():
+        raise BadInput(f"{folder}: not there, expected the folder of an upscaler's weights; mend --model")
+    values = own_params()
     card = _card(place / "card.json")
     name = sr or card.get("sr") or values.get("sr")
     if not name:
@@ -71,9 +79,15 @@ def find_model(
     images = _card(place.parent / "classifier" / "card.json").get("images", {})
     options = options or _options(name, values, images)
     if reflectance_max is None:
-        reflectance_max = _reflectance_max(values, images)
+        reflectance_max = _reflectance_max(name, values, images)
     load = partial(upscaler.load, options, place)
     return Model(name, upscaler, options, weights, reflectance_max, load)
+
+
+def own_params() -> dict[str, Any]:
+    """Return params.yaml's values; nothing where there is none here, or another project's."""
+    values = params.load() if params.FILE.exists() else {}
+    return values if values.keys() >= OWN else {}
 
 
 def _weights(name: str, card: dict[str, Any], place: Path) -> str:
@@ -98,16 +112,21 @@ def _options(name: str, values: dict[str, Any], images: dict[str, Any]) -> Secti
         return validated(params.at(values, path), path, kind)
     if images.get("sr") == name:
         return validated(images.get("options"), "images.options", kind, Path("models/classifier/card.json"))
+    if name in WITHOUT_WEIGHTS:
+        return validated(WITHOUT_WEIGHTS[name], path, kind)
     raise BadInput(
-        f"params.yaml: not found, and no classifier's card that tells {path}; run from the repository's top "
-        "folder, or get it: dvc get REPOSITORY params.yaml"
+        f"params.yaml: none of srscene's here, and no classifier's card that tells {path}; run from the "
+        "repository's top folder, or get it: dvc get REPOSITORY params.yaml"
     )
 
 
-def _reflectance_max(values: dict[str, Any], images: dict[str, Any]) -> int:
+def _reflectance_max(name: str, values: dict[str, Any], images: dict[str, Any]) -> int:
     if values:
         path = f"datasets.{params.at(values, 'dataset')}.reflectance_max"
         return validated(params.at(values, path), path, int)
+    if name in WITHOUT_WEIGHTS and not images:
+        say(f"no params.yaml and no card tells which reflectance becomes 255: {REFLECTANCE_MAX} of 10,000")
+        return REFLECTANCE_MAX
     return validated(
         images.get("reflectance_max"), "images.reflectance_max", int, Path("models/classifier/card.json")
     )

@@ -4,6 +4,7 @@ Each tile goes the way of a patch: 8 bits as ingested, the upscaler, the classif
 classifier's card.
 """
 
+import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.warp import transform
 
-from srscene.core.console import BadInput, progress, say
+from srscene.core.console import BadInput, brief, progress, say
 from srscene.core.device import describe, halving
 from srscene.core.labels import CLASSES, short_label
 from srscene.core.machine import Machine
@@ -21,6 +25,7 @@ from srscene.scene.classifier import Predicted, SceneClassifier
 from srscene.scene.cut import Tile, cut
 from srscene.scene.familiarity import compare, distances
 from srscene.scene.grid import Grid, lay
+from srscene.scene.out import check_out
 from srscene.scene.source import Scene
 from srscene.scene.tile_map import TileMap
 
@@ -52,13 +57,12 @@ def predict_scene(
 ) -> None:
     """Write the map of `scene` to `out`, as its suffix says, and perhaps draw it.
 
-    Raises BadInput, before anything is computed, for another suffix, a scene of other pixels than 10 m, and
-    one without a tile; and where no tile has enough data.
+    Raises BadInput, before anything is computed, where that can't be written, for a scene of other pixels
+    than 10 m, and for one without a tile; and where no tile has enough data.
     """
-    for path, suffixes in ((out, SUFFIXES), (picture, (".png",))):
-        if path and path.suffix not in suffixes:
-            found = path.suffix or "without a suffix"
-            raise BadInput(f"{path}: named {found}, expected one of {', '.join(suffixes)}")
+    check_out(out, scene, SUFFIXES)
+    if picture:
+        check_out(picture, scene, (".png",))
     _check_pixels(scene)
     if out.suffix in vector.FORMATS:
         vector.check(scene.crs, out)
@@ -116,7 +120,7 @@ def predict_tiles(
     order = np.lexsort((columns, rows))
     return TileMap(
         grid, scene.transform, scene.crs, rows[order], columns[order], valid[order], distance[order],
-        probabilities[order], threshold, _provenance(model, threshold),
+        probabilities[order], threshold, _provenance(scene, model, threshold),
     )  # fmt: skip
 
 
@@ -128,16 +132,30 @@ def _check_pixels(scene: Scene) -> None:
     remedy = f"warp it, e.g. gdalwarp -t_srs EPSG:32633 -tr {PIXEL} {PIXEL} (your UTM zone)"
     if not scene.crs.is_projected:
         raise BadInput(f"{scene.name}: pixels in degrees, expected {PIXEL} m, as the models saw; {remedy}")
-    metres = scene.crs.linear_units_factor[1]
-    transform = scene.transform
-    across, down = (
-        float(np.hypot(*side)) * metres for side in ((transform.a, transform.d), (transform.b, transform.e))
-    )
-    if max(abs(across / PIXEL - 1), abs(down / PIXEL - 1)) > TOLERANCE:
+    across, down = _on_the_ground(scene, scene.crs)
+    if not all(abs(side / PIXEL - 1) <= TOLERANCE for side in (across, down)):  # nor where it is NaN
         raise BadInput(
-            f"{scene.name}: pixels of {across:g} × {down:g} m, expected {PIXEL} m, as the models saw; "
-            f"{remedy}"
+            f"{scene.name}: pixels of {across:.3g} × {down:.3g} m on the ground, expected {PIXEL} m, as the "
+            f"models saw; {remedy}"
         )
+
+
+def _on_the_ground(scene: Scene, crs: CRS) -> tuple[float, float]:
+    """Return how wide and high the scene's middle pixel is in m, whatever the CRS makes of its units."""
+    column, row = scene.width / 2, scene.height / 2
+    corners = [(column, row), (column + 1, row), (column, row + 1)]
+    x, y = zip(*(scene.transform @ corner for corner in corners), strict=True)
+    try:
+        (longitude,), (latitude,) = transform(crs, CRS.from_epsg(4326), x[:1], y[:1])
+        around = CRS.from_proj4(f"+proj=aeqd +lon_0={longitude} +lat_0={latitude} +datum=WGS84")  # true there
+        east, north = np.array(transform(crs, around, x, y))
+    except CPLE_BaseError as error:
+        raise BadInput(
+            f"{scene.name}: nowhere on Earth ({brief(error)}), expected a place in {crs.to_string()[:40]}; "
+            "name the scene's own CRS: rio edit-info --crs EPSG:32633 SCENE"
+        ) from None
+    across, down = np.hypot(east[1:] - east[0], north[1:] - north[0])
+    return float(across), float(down)
 
 
 def _pixels(stride: str, side: int) -> int:
@@ -157,13 +175,19 @@ def _distance(means: NDArray[np.floating], model: SceneClassifier) -> NDArray[np
     return np.asarray(np.abs(distances(means, model.card.statistics)).max(1))
 
 
-def _provenance(model: SceneClassifier, threshold: float) -> dict[str, str]:
+def _provenance(scene: Scene, model: SceneClassifier, threshold: float) -> dict[str, str]:
+    """Return what the map says of how it was made."""
     return {
+        **scene.tags(),
+        "reflectance_max": str(model.images.reflectance_max),
         "srscene": version("srscene"),
         "backbone": model.card.backbone,
+        "classifier_precision": model.card.precision,
         "classifier_sha256": model.weights,
         "sr": model.images.sr,
-        "upscaler_sha256": model.images.weights or "",
+        "upscaler_options": json.dumps(model.images.options),
+        "upscaler_precision": model.images.precision,
+        "upscaler_sha256": model.images.weights or "none",
         "threshold": f"{threshold:g}",
     }
 

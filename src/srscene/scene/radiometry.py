@@ -4,22 +4,15 @@ reflectance · 10,000 = stored · 10,000 / scale + offset. Sentinel-2 L2A has th
 processing baseline 04.00 the offset -1000; the date tells nothing, since older scenes are reprocessed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.console import BadInput, say
 from srscene.ingest.reflectance import to_rgb
 
 UNIT = 10_000
 """What stands for a reflectance of 1 in BigEarthNet, and in `reflectance_max`."""
-OFFSET = -1000.0
-"""Of processing baseline 04.00 and later, in all bands that are read here."""
-DARK = 900
-"""With this offset, the darkest hundredth of a scene's pixels is seldom below it; without, seldom above."""
-UNIT_RANGE = 2.0
-"""Stored numbers up to it are reflectances, clouds and glints included."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +24,8 @@ class Radiometry:
     offset: tuple[float, float, float]
     """Added, in 1/10,000 of reflectance."""
     reflectance_max: int
+    guessed: tuple[str, ...] = field(default=(), compare=False)
+    """Which of scale and offset were."""
 
     def to_rgb(self, stored: NDArray) -> NDArray[np.uint8]:
         """Return stored numbers (3, H, W) as (H, W, 3) uint8: ingest's levels, to the byte.
@@ -49,7 +44,7 @@ class Radiometry:
     def from_rgb(self, rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return 8-bit levels (H, W, 3) as stored numbers (3, H, W): each level's middle.
 
-        So it is off by half a step at most, where the reflectance was below `reflectance_max`.
+        So it is off by half a step at most, where the reflectance was from 0 to `reflectance_max`.
         """
         reflectance = (rgb.transpose(2, 0, 1) + 0.5) * (self.reflectance_max / 255)
         stored: NDArray[np.float64] = (reflectance - np.array(self.offset).reshape(3, 1, 1)) * (
@@ -57,29 +52,9 @@ class Radiometry:
         )
         return stored
 
-
-def assumed(
-    name: str, sample: NDArray, offset: float | None, scale: float | None, reflectance_max: int
-) -> Radiometry:
-    """Return the radiometry of a file that does not tell its own, and say what was assumed.
-
-    `sample` holds some valid stored numbers (3, n) of it. `offset` and `scale`, where given, decide. Raises
-    BadInput for numbers of 8 bits, which can mean anything, unless `scale` says what they mean.
-    """
-    guessed = []
-    if scale is None:
-        if sample.dtype.itemsize == 1:
-            raise BadInput(
-                f"{name}: numbers of 8 bits, a picture, expected reflectance of 16 bits or floats; give "
-                "that, or say with --scale which number stands for a reflectance of 1"
-            )
-        is_unit = sample.dtype.kind == "f" and sample.size and np.percentile(sample, 99) <= UNIT_RANGE
-        scale = 1.0 if is_unit else float(UNIT)
-        guessed.append(f"{scale:,.0f} for a reflectance of 1 (--scale)")
-    if offset is None:
-        dark = min(np.percentile(sample, 1, axis=1)) * UNIT / scale if sample.size else 0.0
-        offset = OFFSET if dark >= DARK else 0.0
-        guessed.append(f"offset {offset:.0f}, as its darkest hundredth is {dark:,.0f} (--offset 0 or -1000)")
-    if guessed:
-        say(f"{name}: does not tell its radiometry, so this is assumed: {' and '.join(guessed)}")
-    return Radiometry(scale, (offset, offset, offset), reflectance_max)
+    @property
+    def whole(self) -> bool:
+        """Whether uint16 holds what `from_rgb` gives: from 0 to 65,535, in steps of at least 1."""
+        one = self.scale / UNIT
+        lowest, highest = -max(self.offset) * one, (self.reflectance_max - min(self.offset)) * one
+        return lowest >= 0 and highest <= 65_535 and self.reflectance_max / 255 * one >= 1

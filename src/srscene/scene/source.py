@@ -21,11 +21,12 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from srscene.core.console import BadInput, brief
+from srscene.core.console import BadInput, brief, printable, say
 from srscene.raw.layout import BANDS
 from srscene.scene import safe
 from srscene.scene.files import REMEDY, Files, band_files, files_of
-from srscene.scene.radiometry import UNIT, Radiometry, assumed
+from srscene.scene.guess import radiometry_of
+from srscene.scene.radiometry import UNIT, Radiometry
 
 CACHE_BYTES = 32 << 20
 """That GDAL may keep of decoded blocks, whatever the scene's size."""
@@ -33,8 +34,6 @@ LARGEST_BLOCK = 1 << 26
 """Pixels of a file's block, which GDAL decodes at once."""
 DRIVERS = {".jp2": "JP2OpenJPEG"}
 """Else GeoTIFF's, and no others: some fetch what a file names."""
-LOOKS, LOOK = 4, 128
-"""Windows along each side, and their side in pixels, that a guess at the radiometry looks into."""
 _COLOURS = {"B04": "red", "B03": "green", "B02": "blue"}
 
 
@@ -45,11 +44,26 @@ class Scene:
     """Red, green, blue: the order of `read`'s last axis."""
 
     def __init__(
-        self, name: str, files: Sequence[tuple[Any, int]], radiometry: Radiometry, nodata: float | None
+        self,
+        name: str,
+        files: Sequence[tuple[Any, int]],
+        radiometry: Radiometry,
+        nodata: float | None,
+        archive: Path | None = None,
     ) -> None:
-        """`files` are red's, green's and blue's data set and band number; `nodata` adds to theirs."""
+        """`files` are red's, green's and blue's data set and band number; `nodata` adds to theirs; `archive`
+        is the zip that they lie in.
+        """
         self.name, self.radiometry = name, radiometry
+        self.sources = [
+            ([archive] if archive else [Path(path) for path in file.files], band) for file, band in files
+        ]
+        """Red's, green's and blue's files, sidecars too (of a zip, the zip), and the band's number there."""
         self._files, self._nodata = files, nodata
+        self._doubtful = nodata is None and all(
+            MaskFlags.all_valid in file.mask_flag_enums[band - 1] for file, band in files
+        )
+        """Nothing tells what is no data, and black pixels were not yet met."""
         first = files[0][0]
         self.width: int = first.width
         """Pixels, as `height`."""
@@ -59,6 +73,11 @@ class Scene:
         """From (column, row) to the CRS."""
         self.dtype = np.result_type(*(file.dtypes[band - 1] for file, band in files))
         """Of the stored numbers."""
+
+    @property
+    def paths(self) -> set[Path]:
+        """The files that are read, with their sidecars; of what lies in a zip, the zip."""
+        return {path for paths, _ in self.sources for path in paths}
 
     def read(
         self, row: int, column: int, height: int, width: int
@@ -96,7 +115,29 @@ class Scene:
             valid &= np.isfinite(stored).all(0)
         if self._nodata is not None:
             valid &= (stored != self._nodata).all(0)
+        if self._doubtful and not stored.any(0).all():
+            self._doubtful = False
+            say(
+                f"{self.name}: its pixels of 0 in all bands count as data, since nothing says that they are "
+                "none; if so: --nodata 0"
+            )
         return stored, valid
+
+    def tags(self) -> dict[str, str]:
+        """Return what a product of this scene tells of how it was read."""
+        names = [printable(Path(file.name).name) for file, _ in self._files]
+        numbers = [number for _, number in self._files]
+        radiometry = self.radiometry
+        return {
+            "scene_bands": ", ".join(
+                f"{band} from {name}:{number}"
+                for band, name, number in zip(self.bands, names, numbers, strict=True)
+            ),
+            "scene_scale": repr(float(radiometry.scale)),
+            "scene_offset": ", ".join(f"{offset:g}" for offset in radiometry.offset),
+            "scene_assumed": ", ".join(radiometry.guessed) or "nothing",
+            "scene_nodata": "as in its files" if self._nodata is None else f"{self._nodata:g}",
+        }
 
     @contextmanager
     def _reading(self, rows: range, columns: range) -> Iterator[None]:
@@ -117,13 +158,15 @@ def open_scene(
     bands: Sequence[str] | None = None,
     offset: float | None = None,
     scale: float | None = None,
+    nodata: float | None = None,
     reflectance_max: int,
 ) -> Iterator[Scene]:
     """Open a scene for reading; `reflectance_max` (reflectance · 10,000) becomes 255.
 
     `bands` names a GeoTIFF's bands in their order, `scale` is the stored number of a reflectance of 1,
     `offset` is added in 1/10,000 of reflectance. Where neither these nor the files tell, the last two are
-    guessed, and a line says so. Raises BadInput for whatever is no scene.
+    guessed, and a line says so. `nodata` is a stored number that is no data, besides what the files call so.
+    Raises BadInput for whatever is no scene.
     """
     path = Path(path)
     if scale is not None and not 0 < scale < math.inf:
@@ -136,16 +179,19 @@ def open_scene(
         if files is None:
             dataset = stack.enter_context(_opened(path, Files(path.parent, (path.name,), False), path.name))
             numbers = _numbers(path, dataset, bands)
-            opened, known, nodata = [(dataset, number) for number in numbers], None, None
+            opened, known = [(dataset, number) for number in numbers], None
         else:
             names, known = _band_names(files, bands, offset, scale, reflectance_max)
             opened = [(stack.enter_context(_opened(path, files, name, 1)), 1) for name in names]
             mute = all(file.driver.startswith("JP2") for file, _ in opened)  # about what is no data
-            nodata = safe.NODATA if known or mute else None
+            if nodata is None and (known or mute):
+                nodata = safe.NODATA
         _check_grids(path, opened)
-        scene = Scene(str(path), opened, known or Radiometry(UNIT, (0, 0, 0), reflectance_max), nodata)
+        archive = files.path if files and files.zipped else None
+        unknown = Radiometry(UNIT, (0, 0, 0), reflectance_max)
+        scene = Scene(str(path), opened, known or unknown, nodata, archive)
         if known is None:
-            scene.radiometry = _radiometry(scene, opened, offset, scale, reflectance_max)
+            scene.radiometry = radiometry_of(scene, opened, offset, scale, reflectance_max)
         yield scene
 
 
@@ -226,32 +272,3 @@ def _check_grids(path: Path, opened: Sequence[tuple[Any, int]]) -> None:
 
 def _corner(file: Any) -> str:
     return f"({file.transform.c:.10g}, {file.transform.f:.10g}) of {file.crs or 'no CRS'}"
-
-
-def _radiometry(
-    scene: Scene,
-    opened: Sequence[tuple[Any, int]],
-    offset: float | None,
-    scale: float | None,
-    reflectance_max: int,
-) -> Radiometry:
-    """Return the radiometry that GDAL knows of the files, or else that is assumed by some windows of them."""
-    scales = [file.scales[band - 1] for file, band in opened]
-    offsets = [file.offsets[band - 1] for file, band in opened]
-    if scales[0] > 0 and len({*scales}) == 1 and (scales[0] != 1 or any(offsets)):
-        red, green, blue = [value * UNIT for value in offsets] if offset is None else [offset] * 3
-        return Radiometry(scale or 1 / scales[0], (red, green, blue), reflectance_max)
-    if offset is not None and scale is not None:
-        return Radiometry(scale, (offset, offset, offset), reflectance_max)
-    return assumed(scene.name, _sample(scene), offset, scale, reflectance_max)
-
-
-def _sample(scene: Scene) -> NDArray:
-    """Return valid stored numbers (3, n) from windows all over the scene."""
-    height, width = min(LOOK, scene.height), min(LOOK, scene.width)
-    found = []
-    for row in sorted({*np.linspace(0, scene.height - height, LOOKS, dtype=int).tolist()}):
-        for column in sorted({*np.linspace(0, scene.width - width, LOOKS, dtype=int).tolist()}):
-            stored, valid = scene.raw(row, column, height, width)
-            found.append(stored[:, valid])
-    return np.concatenate(found, axis=1)

@@ -22,12 +22,16 @@ from srscene.core.machine import Machine
 from srscene.core.scratch import claimed, code, fingerprint, remove
 from srscene.scene.cog import Layout, write_cog
 from srscene.scene.model import Model
+from srscene.scene.out import check_out
 from srscene.scene.rows import BlendedRows, Rows
 from srscene.scene.seams import Seams, seams_of, strength
 from srscene.scene.source import Scene
 from srscene.scene.tiles import SMALLEST, Pixels, padded
 from srscene.sr.common.upscaler import Upscale
 
+SUFFIXES = (".tif", ".tiff")
+JOINED = 7_000_000
+"""Pixels a second that become the file, with overviews, on two cores; GDAL's copy tells no progress here."""
 PATCH = 120
 """Side of the patches that an upscaler's batch sizes count."""
 
@@ -43,16 +47,18 @@ def upscale_scene(
     """Write `scene`, upscaled, to the cloud-optimised GeoTIFF `out`.
 
     8-bit levels as the models see them, or with `reflectance` numbers as the scene stores them: uint16, or
-    float32 where its own are floats. `tile` is the side of what a tile gives, in pixels of the scene.
+    float32 where its own are floats or uint16 can't hold them. `tile` is the side of what a tile gives, in
+    pixels of the scene. Raises BadInput, before anything is computed, where `out` can't be written.
     """
+    check_out(out, scene, SUFFIXES)
     device = take_device("upscale")
     precision = model.upscaler.precision(model.options, device)
     seams = _seams(model.name, tile)
     patches = machine.batch(device, model.upscaler.gpu_batch, model.upscaler.cpu_batch)
     batch = max(1, patches * PATCH**2 // (seams.tile + 2 * seams.halo) ** 2)
-    tags = _tags(model, precision)
-    dtype = "uint8" if not reflectance else "float32" if scene.dtype.kind == "f" else "uint16"
-    settings = [_stamps(Path(scene.name)), scene.radiometry, tags, seams, dtype, batch]
+    tags = _tags(model, precision) | scene.tags()
+    dtype = _reflectance_dtype(scene) if reflectance else "uint8"
+    settings = [_stamps(scene), scene.radiometry, tags, seams, dtype, batch]
     key = fingerprint([settings, describe(device), torch.__version__], _files(model.name))
     with claimed("scene", key) as folder:
         say(
@@ -76,12 +82,21 @@ def upscale_scene(
         need(folder, layout.height * layout.width * 3 * np.dtype(dtype).itemsize, "the upscaled scene")
         rows = (BlendedRows if seams.blended else Rows)(scene, seams, scale, layout, folder)
         halving("upscale", lambda size: rows.write(size, partial(enlarge, size)), batch)
-        say(f"upscale: joins {len(rows.pieces())} rows of tiles")
-        write_cog(rows.pieces(), layout, folder, out)
+        _join(rows.pieces(), layout, folder, out)
     remove(folder)
     seen = _strength(out, rows) if seams.blended else None
     told = f"; gradients across its tiles' seams are {seen:.2f} of those elsewhere" if seen else ""
     say(f"{out}: {layout.width:,}×{layout.height:,} pixels{told}")
+
+
+def _join(pieces: Sequence[tuple[Path, int]], layout: Layout, folder: Path, out: Path) -> None:
+    minutes = round(layout.height * layout.width / JOINED / 60)
+    say(f"upscale: joins {len(pieces)} rows of tiles{f', in about {minutes} min' if minutes else ''}")
+    write_cog(pieces, layout, folder, out)
+
+
+def _reflectance_dtype(scene: Scene) -> str:
+    return "uint16" if scene.dtype.kind in "ui" and scene.radiometry.whole else "float32"
 
 
 def _seams(name: str, tile: int | None) -> Seams:
@@ -127,10 +142,12 @@ def _tags(model: Model, precision: str) -> dict[str, str]:
     }
 
 
-def _stamps(path: Path) -> list[tuple[str, int, int]]:
-    """Return name, size and time of a scene's files: hashing them would take longer than some upscalers."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+def _stamps(scene: Scene) -> list[tuple[int, str, int, int]]:
+    """Return each band's number, and name, size and time of its files: hashing them would take longer than
+    some upscalers.
+    """
+    read = [(band, path) for paths, band in scene.sources for path in paths]
+    return [(band, str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for band, path in read]
 
 
 def _files(name: str) -> list[Path]:

@@ -9,10 +9,12 @@ The one layer, `tiles`, has a square for each predicted tile; with a stride belo
     labels        all classes from the threshold on, `; ` between them; empty if there is none
     p_…           probability of each of the 19 classes, 0..1: p_urban_fabric, p_arable_land, …
 
-A GeoPackage holds what made it as metadata of its layer. GeoJSON's squares have four corners, so their sides
-are straight in longitude and latitude: a few centimetres off the true ones.
+What made it stands in a GeoPackage as metadata of its layer, in GeoJSON as a member `provenance` of its own.
+GeoJSON's squares have four corners, so their sides are straight in longitude and latitude: a few centimetres
+off the true ones.
 """
 
+import json
 import struct
 import warnings
 from collections.abc import Iterator
@@ -74,8 +76,13 @@ def write(tiles: TileMap, out: Path) -> None:
             crs=tiles.crs.to_wkt() if tiles.crs else None,
             **settings,
         )
+    content = memory.getvalue()
+    if out.suffix == ".geojson":
+        start = b'"type": "FeatureCollection",'
+        member = f'\n"provenance": {json.dumps(tiles.provenance)},'.encode()
+        content = content.replace(start, start + member, 1)
     with whole_file(out) as temporary:
-        temporary.write_bytes(memory.getvalue())
+        temporary.write_bytes(content)
 
 
 def _polygons(tiles: TileMap) -> list[bytes]:
