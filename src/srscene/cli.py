@@ -1,6 +1,5 @@
 """srscene: what DVC does not do."""
 
-import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ from srscene import leftovers
 from srscene.check import check as check_params
 from srscene.check import surroundings
 from srscene.core import params
-from srscene.core.console import BadInput, say
+from srscene.core.console import BadInput, run_stage, say
 from srscene.core.machine import Machine
 
 AUTO = Machine(batch_size="auto", workers="auto")
@@ -21,7 +20,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def main() -> None:
-    """Does super-resolving satellite patches before classification help? `dvc repro` runs the pipeline."""
+    """Does super-resolving satellite patches before classification help? `dvc repro` runs the pipeline.
+
+    Exit status: 0 done; 1 not, and one line says what to mend; 2 an option that there is not; 130 Ctrl-C.
+    """
 
 
 @app.command()
@@ -84,7 +86,9 @@ Results = Annotated[Path | None, typer.Option("--from", help="A folder of result
 Experiments = Annotated[
     list[str] | None, typer.Option("--experiment", "-e", metavar="NAME", help="Only these; repeatable.")
 ]
-Margin = Annotated[float, typer.Option(min=0, max=1, help="Differences within it are as good as none.")]
+Margin = Annotated[
+    float, typer.Option(min=0, max=1, help="Differences in macro AP within it are as good as none.")
+]
 Resamples = Annotated[int, typer.Option(min=100, max=10**6, help="Of the test patches.")]
 
 
@@ -107,11 +111,10 @@ def compare(
     """The paper's tables of the experiments of all commits; what differs, by how much, and how surely."""
     from srscene.compare import run as comparing
 
+    comparing.check_options(results, variants or [], control, backbone)
     cells = comparing.cells_of(results, experiment or [])
     if variants:
-        if len(variants) != 2:
-            raise BadInput(f"compare: {len(variants)} variants, expected two, or none for the tables")
-        comparing.tell_pair(cells, variants[0], variants[1], margin, resamples)
+        comparing.tell_pair(cells, variants[0], variants[1], margin, resamples, out)
         return
     comparing.tell(cells, backbone, out)
     if control:
@@ -137,13 +140,12 @@ def report(
     """One page, in one file, that answers whether super-resolution helped."""
     from srscene.compare import assemble, report
     from srscene.compare import run as comparing
-    from srscene.compare.contrasts import contrasts
 
     cells = comparing.cells_of(results, experiment or [])
-    found = contrasts(cells, control, resamples, margin=margin)
+    found, why = comparing.contrasts_for_page(cells, control, margin, resamples)
     chosen = comparing.chosen_backbone(cells, backbone)
     page = assemble.page(cells, found, chosen, AUTO, figures)
-    report.write(replace(page, most_bytes=round(megabytes * 1e6)), out)
+    report.write(replace(page, missing=why, most_bytes=round(megabytes * 1e6)), out)
 
 
 class SceneType(StrEnum):
@@ -156,6 +158,7 @@ class SceneType(StrEnum):
 Bands = Annotated[str | None, typer.Option(help="A GeoTIFF's bands in their order: B04,B03,B02.")]
 Offset = Annotated[float | None, typer.Option(help="Of baseline 04.00: -1000; of older ones: 0.")]
 Scale = Annotated[float | None, typer.Option(min=0, help="What stands for a reflectance of 1.")]
+Nodata = Annotated[float | None, typer.Option(help="A stored number that is no data either, such as 0.")]
 
 
 @app.command()
@@ -169,15 +172,20 @@ def upscale(
     bands: Bands = None,
     offset: Offset = None,
     scale: Scale = None,
+    nodata: Nodata = None,
     dtype: Annotated[
         SceneType, typer.Option(help="Levels that the models see, or the scene's own numbers.")
     ] = SceneType.uint8,
     reflectance_max: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="That becomes 255, else the data set's.")
+        int | None,
+        typer.Option(min=1, max=10_000, help="That becomes 255, else params.yaml's or the card's."),
     ] = None,
     tile: Annotated[int | None, typer.Option(min=16, max=4096, help="Side of a tile, pixels.")] = None,
 ) -> None:
-    """Super-resolve a whole scene: a map that GIS tools open, whatever its size, in little memory."""
+    """Super-resolve a whole scene: a map that GIS tools open, whatever its size, in little memory.
+
+    Needs no DVC and no git, only models/ of a repository: dvc get REPOSITORY models (--sr bicubic: nothing).
+    """
     from srscene.scene.model import find_model
     from srscene.scene.source import open_scene
     from srscene.scene.upscale import upscale_scene
@@ -185,7 +193,12 @@ def upscale(
     chosen = find_model(sr, model, reflectance_max)
     names = bands.split(",") if bands else None
     with open_scene(
-        scene, bands=names, offset=offset, scale=scale, reflectance_max=chosen.reflectance_max
+        scene,
+        bands=names,
+        offset=offset,
+        scale=scale,
+        nodata=nodata,
+        reflectance_max=chosen.reflectance_max,
     ) as opened:
         upscale_scene(opened, chosen, _machine(), out, dtype is SceneType.reflectance, tile)
 
@@ -202,44 +215,53 @@ def predict(
     bands: Bands = None,
     offset: Offset = None,
     scale: Scale = None,
+    nodata: Nodata = None,
     stride: Annotated[
         str, typer.Option(help="From tile to tile: full, half (a smoother map) or pixels.")
     ] = "full",
     shift: Annotated[int, typer.Option(min=0, help="Pixels left out before the first tile.")] = 0,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Probability that makes a label; metrics/test.json has yours.")
-    ] = 0.5,
+        float | None,
+        typer.Option(min=0, max=1, help="Probability that makes a label, else model_card.md's, else 0.5."),
+    ] = None,
     valid: Annotated[float, typer.Option(min=0, max=1, help="Share of data that a tile needs.")] = 0.95,
     figure: Annotated[Path | None, typer.Option(help="Draw the map beside the scene, as PNG.")] = None,
 ) -> None:
     """A map of your scene: the 19 labels' probabilities of each tile of 1.2 km.
 
-    Needs no DVC and no repository, only models/ of one: dvc get REPOSITORY models
+    Needs no DVC and no git, only models/ of a repository: dvc get REPOSITORY models
     """
     from srscene.core.device import take_device
-    from srscene.scene.classifier import load
+    from srscene.scene.classifier import load, threshold_of
     from srscene.scene.predict import Tiling, predict_scene
     from srscene.scene.source import open_scene
 
+    if threshold is None:
+        threshold = threshold_of(model)
     chosen = load(model, upscaler, take_device("predict"))
     names = bands.split(",") if bands else None
     with open_scene(
-        scene, bands=names, offset=offset, scale=scale, reflectance_max=chosen.images.reflectance_max
+        scene,
+        bands=names,
+        offset=offset,
+        scale=scale,
+        nodata=nodata,
+        reflectance_max=chosen.images.reflectance_max,
     ) as opened:
         predict_scene(opened, chosen, _machine(), out, Tiling(stride, shift, valid), threshold, figure)
 
 
 def _machine() -> Machine:
-    """Return params.yaml's section; a scene needs no params.yaml."""
-    return params.read("machine", Machine) if params.FILE.exists() else AUTO
+    """Return params.yaml's section; a scene needs no params.yaml, nor minds another project's."""
+    from srscene.scene.model import own_params
+
+    values = own_params()
+    return params.validated(values["machine"], "machine", Machine) if values else AUTO
 
 
 def run() -> None:
-    """Run the command line; bad input ends it with one line."""
-    try:
-        app()
-    except BadInput as error:
-        sys.exit(f"error: {error}")
+    """Run the command line; bad input or a full memory ends it with one line."""
+    run_stage(app)
 
 
 if __name__ == "__main__":

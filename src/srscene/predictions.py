@@ -73,8 +73,10 @@ def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
         for split, predictions in splits.items():
             _check(path, split, predictions)
     if tuple(classes) != CLASSES:
+        place = next(n for n in range(len(CLASSES) + 1) if classes[n : n + 1] != list(CLASSES[n : n + 1]))
+        own, expected = classes[place : place + 1], list(CLASSES[place : place + 1])
         raise BadInput(
-            f"{path}: its classes are {classes[:2]}…, expected {list(CLASSES[:2])}…; predict again"
+            f"{path}: its classes are {own} from place {place + 1} on, expected {expected}; predict again"
         )
     return splits, attributes
 

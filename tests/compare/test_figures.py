@@ -100,13 +100,14 @@ def test_gain_is_the_mean_over_seeds_on_each_backbone_that_the_control_has() -> 
     assert figures._gains(known, "truth") == {}
 
 
-def test_nothing_is_told_of_fewer_than_four_upscalers() -> None:
+def test_nothing_is_told_of_fewer_than_four_points() -> None:
+    """Points, not upscalers: the control is one."""
     assert figures.correlation([]) == "not measured"
-    assert figures.correlation([(1, 1)]) == "too few upscalers to tell (1)"
-    assert figures.correlation([(1, 1), (2, 2), (3, 3)]) == "too few upscalers to tell (3)"
-    assert figures.correlation([(1, 9), (2, 7), (3, 4), (4, 1)]) == "Spearman's ρ = −1.00, 4 upscalers"
-    assert figures.correlation([(1, 1), (2, 4), (3, 9), (4, 8)]) == "Spearman's ρ = 0.80, 4 upscalers"
-    assert figures.correlation([(1, 5)] * 2 + [(2, 5)] * 2) == "4 upscalers, all alike"
+    assert figures.correlation([(1, 1)]) == "too few points to tell (1)"
+    assert figures.correlation([(1, 1), (2, 2), (3, 3)]) == "too few points to tell (3)"
+    assert figures.correlation([(1, 9), (2, 7), (3, 4), (4, 1)]) == "Spearman's ρ = −1.00, 4 points"
+    assert figures.correlation([(1, 1), (2, 4), (3, 9), (4, 8)]) == "Spearman's ρ = 0.80, 4 points"
+    assert figures.correlation([(1, 5)] * 2 + [(2, 5)] * 2) == "4 points, all alike"
 
 
 def test_classes_stand_by_mean_gain_and_undefined_ones_last() -> None:

@@ -1,13 +1,16 @@
 """The page: its bytes, its size, what it escapes, and what it does in a browser."""
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from srscene.compare import report
 from srscene.compare.answer import Contrast
@@ -66,13 +69,32 @@ def test_pictures_are_as_good_as_the_room_allows(page: Page) -> None:
     assert tight.count("data:image/webp") == best.count("data:image/webp") == 5
 
 
-def test_left_out_patches_are_told(page: Page) -> None:
+def test_patches_are_left_out_and_told_before_they_are_blurred(page: Page) -> None:
     bare = replace(page, figures=(), contrasts=())
-    room = len(report.html(replace(bare, patches=())).encode()) + 100_000
+    room = len(report.html(replace(bare, patches=())).encode()) + 300_000
     text = report.html(replace(bare, most_bytes=room))
     shown = text.count('<article class="patch"')
     assert 0 < shown < 6
     assert f"{shown} of 6 patches" in text
+    for patch in page.patches[:shown]:
+        for picture in patch.pictures.values():
+            assert report._webp(Pillow.fromarray(picture), quality=65) in text
+
+
+def test_a_figure_gives_way_to_patches(page: Page) -> None:
+    """Few lines stay as they are; what looks like photographs is drawn smaller."""
+    rng = np.random.default_rng(0)
+    widths = []
+    for picture in (np.full((900, 1800), 255), rng.integers(0, 255, (900, 1800))):
+        stream = BytesIO()
+        Pillow.fromarray(picture.astype(np.uint8)).save(stream, "PNG")
+        text = report.html(
+            replace(page, patches=(), contrasts=(), figures=[Figure("", "", stream.getvalue())])
+        )
+        found = re.search(r"data:image/webp;base64,([^\"]*)", text)
+        assert found
+        widths.append(Pillow.open(BytesIO(b64decode(found[1]))).width)
+    assert widths == [1600, 900]
 
 
 def test_the_same_input_gives_the_same_bytes(page: Page) -> None:
@@ -119,8 +141,34 @@ def test_a_hole_stays_a_hole() -> None:
 def test_provenance_and_all_contrasts_are_there(page: Page, file: Path) -> None:
     text = file.read_text()
     assert text.count("d59ad22" * 6) == len(page.cells)
-    assert "exploratory, 68 rows" in text  # 8 contrasts × 9 measures, less the 4 of the family
+    assert "exploratory, 64 rows" in text  # 8 contrasts × 8 measures; macro AP has two tables of its own
+    assert "Exploratory: No SR and Truth against bicubic enlargement, by macro AP" in text
     assert "Synthetic data." in text
+
+
+def test_parameters_are_shown_once_and_where_they_differ_with_the_cell() -> None:
+    settings = [
+        {"classifier": {"epochs": 4, "patience": None}, "dataset": "synthetic", f"upscalers.{sr}": 4}
+        for sr in ("hat", "bicubic")
+    ]
+    cells = [
+        replace(pages.cell_of(sr, "resnet50", 0), setting=setting)
+        for sr, setting in zip(("hat", "bicubic"), settings, strict=True)
+    ]
+    text = report.html(Page("synthetic", cells, []))
+    shared, own = text.split('<div class="cells">')
+    for name, value in (("classifier.epochs", "4"), ("classifier.patience", "null")):
+        assert f"<dt>{name}</dt><dd><code>{value}</code></dd>" in shared
+        assert name not in own
+    assert "upscalers" not in shared
+    assert own.count("<dt>upscalers.hat</dt>") == own.count("<dt>upscalers.bicubic</dt>") == 1
+
+
+def test_a_page_without_contrasts_says_why() -> None:
+    text = report.html(Page("synthetic", [pages.cell_of("hat", "resnet50", 0)], [], missing="no control"))
+    assert "Nothing can be compared yet: no control." in text
+    assert "Nothing was compared: no control." in text
+    assert "Parameters that all of these share" not in text
 
 
 @pytest.fixture(scope="session")
@@ -246,4 +294,4 @@ def test_print_shows_all_of_it_on_a_page_across(tab: browser.Tab, file: Path) ->
     assert tab.run("document.documentElement.scrollWidth") <= 1030
     assert tab.run("document.querySelector('.slider').checkVisibility()") is False
     assert tab.run("[...document.querySelectorAll('.contrasts')].every((each) => each.offsetHeight > 0)")
-    assert tab.run("document.querySelectorAll('.contrasts').length") == 2
+    assert tab.run("document.querySelectorAll('.contrasts').length") == 3

@@ -1,8 +1,10 @@
 """Comparisons: against scipy and statsmodels where they know the answer, and on data with a known truth."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from scipy import stats
@@ -14,8 +16,10 @@ from srscene import predictions
 from srscene.compare import samples
 from srscene.compare.cell import Cell
 from srscene.compare.samples import MEASURES, Runs, Sample
-from srscene.compare.significance import Difference, contrast, fieller, holm, share
+from srscene.compare.significance import Difference, contrast, difference_in, fieller, holm, share
 from srscene.core.console import BadInput
+from srscene.core.labels import CLASSES
+from srscene.core.store import write_texts
 from srscene.evaluate import metrics
 
 PATCHES = 150
@@ -50,7 +54,7 @@ def flat(variant: str, values: list[float], clusters: int = 30) -> Sample:
 def test_one_training_each_is_the_paired_t_test() -> None:
     """On single patches: p, interval, equivalence, effect and what could be detected, as others have them."""
     a, b = runs("hat", 1, 0.36), runs("bicubic", 1, 0.3)
-    found = compared(a, b, 1000, margin=0.07)["f1"]
+    found = difference_in(samples.sample(a, 1000, 0), samples.sample(b, 1000, 0), F1, 0.07)
     expected = stats.ttest_rel(f1(a), f1(b))
     differences = f1(a) - f1(b)
     interval = expected.confidence_interval(0.95)
@@ -61,8 +65,9 @@ def test_one_training_each_is_the_paired_t_test() -> None:
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=0.05 * half)
     assert found.effect == pytest.approx(differences.mean() / differences.std(ddof=1), rel=0.05)
     assert found.p_equivalent == pytest.approx(ttost_paired(f1(a), f1(b), -0.07, 0.07)[0], rel=0.2)
-    power = TTestPower().solve_power(nobs=PATCHES, power=0.8, alpha=0.05)
-    assert found.detectable == pytest.approx(power * differences.std(ddof=1), rel=0.05)
+    for tests in (1, 4):
+        power = TTestPower().solve_power(nobs=PATCHES, power=0.8, alpha=0.05 / tests)
+        assert found.detectable(tests) == pytest.approx(power * differences.std(ddof=1), rel=0.05)
     assert not found.any_training
     assert found.error_seeds is None
 
@@ -116,12 +121,20 @@ def test_equal_trainings_are_equivalent() -> None:
     assert (found.p, found.low, found.high) == pytest.approx((1, 0, 0), abs=1e-9)
 
 
+def test_equivalence_is_concluded_in_macro_ap_alone() -> None:
+    """A margin of 0.02 is small for it, and a seventh of what Hamming loss is."""
+    same = flat("a", [0.15, 0.15, 0.15])
+    found = contrast(same, replace(same, variant="b"))
+    assert [each.measure for each in found if each.p_equivalent is not None] == ["macro_ap"]
+    assert [each.measure for each in found if each.margin is not None] == ["macro_ap"]
+
+
 def test_undefined_measures_are_holes() -> None:
     """Average precision of a class without positives; its F2 is 0, as in scikit-learn."""
     found = compared(runs("hat", 3, 0.4), runs("bicubic", 3, 0.3))
     last = found[MEASURES[-1]]
     assert last.measure.startswith("ap ")
-    assert (last.value_a, last.difference, last.low, last.p, last.detectable) == (None,) * 5
+    assert (last.value_a, last.difference, last.low, last.p, last.detectable(1)) == (None,) * 5
     for difference in found.values():
         for value in vars(difference).values():
             assert not isinstance(value, float) or np.isfinite(value)
@@ -134,7 +147,7 @@ def test_one_product_gives_no_interval(patches: int) -> None:
     found = contrast(samples.sample(a, 100, 0, one), samples.sample(b, 100, 0, one))[F1]
     assert found.products == 1
     assert found.difference is not None
-    assert (found.low, found.p, found.detectable, found.p_equivalent) == (None,) * 4
+    assert (found.low, found.p, found.detectable(1), found.p_equivalent) == (None,) * 4
 
 
 def test_same_seed_same_differences() -> None:
@@ -201,8 +214,25 @@ def test_a_variants_trainings_are_read_and_aligned(tmp_path: Path) -> None:
     assert found.names == a.names
     for scores, expected in zip(found.scores, a.scores, strict=True):
         np.testing.assert_array_equal(scores, expected)
-    with pytest.raises(BadInput, match="hat-resnet50-s1: its predictions are not here"):
+    with pytest.raises(BadInput, match="hat-resnet50-s1: a folder of results has no predictions"):
         samples.read("hat", [cells[0], replace(cells[1], predictions=None)])
+
+
+def test_another_order_of_classes_is_told_by_its_first_difference(tmp_path: Path) -> None:
+    file, labels = tmp_path / "predictions.h5", list(CLASSES)
+    predictions.write(file, {}, {})
+    for names, said in (
+        (
+            [*labels[:7], labels[8], labels[7], *labels[9:]],
+            rf"\['{labels[8]}'\] .* 8 on, expected \['{labels[7]}'\]",
+        ),
+        (labels[:18], rf"\[\] from place 19 on, expected \['{labels[18]}'\]"),
+        ([*labels, "Clouds"], r"\['Clouds'\] from place 20 on, expected \[\]"),
+    ):
+        with h5py.File(file, "a") as edited:
+            write_texts(edited, {"classes": json.dumps(names)})
+        with pytest.raises(BadInput, match=rf"predictions.h5: its classes are {said}; predict again"):
+            predictions.read(file)
 
 
 def test_holm() -> None:

@@ -2,18 +2,16 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from srscene.compare.experiments import LOCKED
-from tests.compare.toy_repo import make_toy
+from tests.compare.toy_repo import log_of, make_toy, names, runs, wait
 from tests.pipeline.repository import Repo
 
 GRID = ("sweep", "--sr", "none,bicubic", "--backbone", "resnet50,resnet152")
@@ -28,10 +26,6 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Repo:
 def swept(toy: Repo) -> tuple[Repo, str]:
     """The repository after a sweep with two workers, and what that said."""
     return toy, toy.run("srscene", *GRID, "-j", "2")
-
-
-def names(repo: Repo) -> set[str]:
-    return set(repo.dvc("exp", "list", "-A", "--name-only").split())
 
 
 def test_a_wrong_name_is_refused_before_anything_runs(toy: Repo) -> None:
@@ -95,22 +89,6 @@ def test_a_failed_cell_is_reported_and_the_rest_ends(swept: tuple[Repo, str]) ->
     assert "1 there, 1 missing; about " in repo.run("srscene", *call, "--dry-run")
 
 
-def test_queued_once_and_run_by_dvcs_two_workers(swept: tuple[Repo, str]) -> None:
-    repo, _ = swept
-    call = ("sweep", "--sr", "bicubic", "--backbone", "resnet18", "--seed", "0,1", "--queue")
-    assert "bicubic-resnet18-s1 is queued" in repo.run("srscene", *call)
-    again = repo.run("srscene", *call)
-    assert "2 queued" in again
-    assert "is queued" not in again
-    assert repo.dvc("queue", "status").count("bicubic-resnet18") == 2
-    repo.dvc("queue", "start", "-j", "2")
-    until = time.monotonic() + 300
-    while re.search("Queued|Running", repo.dvc("queue", "status")) and time.monotonic() < until:
-        time.sleep(2)
-    repo.dvc("queue", "stop")
-    assert "2 there" in repo.run("srscene", *call)
-
-
 def test_other_settings_do_not_overwrite_an_experiment(swept: tuple[Repo, str]) -> None:
     repo, _ = swept
     call = ("sweep", "--sr", "none", "--backbone", "resnet50", "-S", "classifier.epochs=9")
@@ -122,41 +100,58 @@ def test_other_settings_do_not_overwrite_an_experiment(swept: tuple[Repo, str]) 
     assert "(classifier.epochs: 9, not 4)" in said
 
 
+def begun(repo: Repo, call: tuple[str, ...], log: Path) -> tuple["subprocess.Popen[bytes]", list[int]]:
+    """Start a sweep, wait until a stage runs in the cell of this log; return it and its cells' groups."""
+    piped = {"cwd": repo.folder, "env": repo.environment, "stdout": subprocess.DEVNULL}
+    sweep = subprocess.Popen(["srscene", *call], **piped)
+    wait(lambda: log.exists() and "Running stage" in log.read_text())
+    cells = subprocess.run(["pgrep", "-P", str(sweep.pid)], capture_output=True, text=True).stdout
+    return sweep, [int(cell) for cell in cells.split()]
+
+
+def kill(sweep: "subprocess.Popen[bytes]", cells: list[int], how: signal.Signals) -> None:
+    """Kill a sweep, and send its cells, with their stages, a signal."""
+    sweep.kill()
+    for cell in cells:
+        os.killpg(cell, how)
+    sweep.wait()
+
+
 def test_a_killed_sweep_goes_on(swept: tuple[Repo, str]) -> None:
     repo, _ = swept
-    call = ["srscene", "sweep", "--sr", "none,bicubic", "--backbone", "resnet26", "-j", "2"]
-    sweep = subprocess.Popen(
-        call, cwd=repo.folder, env=repo.environment, start_new_session=True, stdout=subprocess.PIPE
-    )
-    log = repo.folder / ".dvc/tmp/sweep/none-resnet26-s0.log"
-    until = time.monotonic() + 60
-    while not (log.exists() and "Running stage" in log.read_text()) and time.monotonic() < until:
-        time.sleep(0.2)
-    assert log.exists()
-    cells = subprocess.run(["pgrep", "-P", str(sweep.pid)], capture_output=True, text=True).stdout.split()
-    sweep.kill()
-    for cell in cells:  # each leads a group, its stages in it
-        os.killpg(int(cell), signal.SIGKILL)
-    sweep.wait()
-    said = repo.run(*call)
+    call = ("sweep", "--sr", "none,bicubic", "--backbone", "resnet26", "-j", "2")
+    kill(*begun(repo, call, log_of(repo, "none-resnet26-s0")), signal.SIGKILL)
+    said = repo.run("srscene", *call)
     assert "sweep: 2 cells: " in said
     assert names(repo) >= {"none-resnet26-s0", "bicubic-resnet26-s0"}
 
 
-def test_a_sweep_killed_alone_leaves_cells_that_count(swept: tuple[Repo, str]) -> None:
-    """Its cells go on by themselves; the same call meets their names, and ends well."""
+def test_a_sweep_killed_alone_leaves_cells_that_run_and_count(swept: tuple[Repo, str]) -> None:
+    """They are left to themselves, as those of a second sweep at the same time would be."""
     repo, _ = swept
-    call = ["srscene", "sweep", "--sr", "none,bicubic", "--backbone", "resnet34", "--seed", "3", "-j", "2"]
-    sweep = subprocess.Popen(call, cwd=repo.folder, env=repo.environment, stdout=subprocess.DEVNULL)
-    log = repo.folder / ".dvc/tmp/sweep/none-resnet34-s3.log"
-    until = time.monotonic() + 60
-    while not (log.exists() and "Running stage" in log.read_text()) and time.monotonic() < until:
-        time.sleep(0.2)
-    sweep.kill()
-    sweep.wait()
-    said = repo.run(*call)
-    assert "failed" not in said
-    assert names(repo) >= {"none-resnet34-s3", "bicubic-resnet34-s3"}
+    call = ("sweep", "--sr", "none,bicubic", "--backbone", "resnet34", "--seed", "3", "-j", "2")
+    logs = [log_of(repo, f"{sr}-resnet34-s3") for sr in ("none", "bicubic")]
+    sweep, cells = begun(repo, call, logs[0])
+    kill(sweep, cells, signal.SIGSTOP)
+    try:
+        said = repo.run("srscene", *call)
+    finally:
+        for cell in cells:
+            os.killpg(cell, signal.SIGCONT)
+    assert "sweep: 2 cells: 2 running" in said
+    assert "of 2: " not in said
+    wait(lambda: not any(runs(log) for log in logs))
+    assert "sweep: 2 cells: 2 there" in repo.run("srscene", *call)
+
+
+def test_a_sweep_that_breaks_leaves_no_cell_running(swept: tuple[Repo, str]) -> None:
+    repo, _ = swept
+    log_of(repo, "bicubic-resnet50-s8").mkdir()
+    call = ("sweep", "--sr", "none,bicubic", "--backbone", "resnet50", "--seed", "8", "-j", "2")
+    said = repo.run("srscene", *call, ok=False)
+    assert "bicubic-resnet50-s8.log" in said
+    assert not runs(log_of(repo, "none-resnet50-s8"))
+    assert "none-resnet50-s8" not in names(repo)
 
 
 HOLDER = """
@@ -172,19 +167,15 @@ def test_a_cell_that_meets_a_locked_repository_is_started_again(swept: tuple[Rep
     """Another DVC process has it for longer than DVC waits."""
     repo, _ = swept
     piped = {"cwd": repo.folder, "env": repo.environment, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    log = repo.folder / ".dvc/tmp/sweep/none-resnet50-s9.log"
+    log = log_of(repo, "none-resnet50-s9")
     with subprocess.Popen([sys.executable, "-c", HOLDER], text=True, **piped) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
         call = ["srscene", "sweep", "--sr", "none", "--backbone", "resnet50", "--seed", "9"]
         with subprocess.Popen(call, text=True, **{**piped, "stderr": subprocess.STDOUT}) as sweep:
-            until = time.monotonic() + 60
-            while not (log.exists() and LOCKED in log.read_text()) and time.monotonic() < until:
-                time.sleep(0.1)
-            met = log.exists() and LOCKED in log.read_text()
+            wait(lambda: log.exists() and LOCKED in log.read_text(), 60, every=0.1)
             holder.communicate()
             said, _ = sweep.communicate()
-    assert met
     assert sweep.returncode == 0, said
     assert "sweep: 1 of 1: none-resnet50-s9 done" in said
     assert "failed" not in said
@@ -192,13 +183,30 @@ def test_a_cell_that_meets_a_locked_repository_is_started_again(swept: tuple[Rep
 
 
 def test_what_is_there_is_run_again_on_request(swept: tuple[Repo, str]) -> None:
+    """Under another name: what it was stays, here an experiment whose name two commits hold."""
     repo, _ = swept
+    name, measured = "none-resnet50-s0", repo.folder / ".dvc/tmp/sweep/measured.csv"
+    head = repo.run("git", "rev-parse", "HEAD").strip()
+    found = refs(repo)
+    ref = next(ref for ref in found if ref.endswith(f"/{name}"))
+    repo.run("git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", found[ref])
+    before, was = refs(repo), measured.read_text()
     call = ("sweep", "--sr", "none", "--backbone", "resnet50")
     assert "1 there" in repo.run("srscene", *call, "--dry-run")
     said = repo.run("srscene", *call, "--again")
     assert "sweep: 1 cell: 1 missing" in said
-    assert "sweep: 1 of 1: none-resnet50-s0 done" in said
-    assert "Running stage" not in (repo.folder / ".dvc/tmp/sweep/none-resnet50-s0.log").read_text()
+    assert f"sweep: 1 of 1: {name}-" in said
+    after = refs(repo)
+    assert before.items() <= after.items()
+    (new,) = after.keys() - before.keys()
+    assert "Running stage" not in log_of(repo, new.rpartition("/")[2]).read_text()
+    assert measured.read_text() == was
+
+
+def refs(repo: Repo) -> dict[str, str]:
+    """Return the commit of each experiment's ref."""
+    lines = repo.run("git", "for-each-ref", "refs/exps", "--format=%(refname) %(objectname)").splitlines()
+    return dict(line.split() for line in lines)
 
 
 def test_two_workers_that_need_the_same_patches_at_once(swept: tuple[Repo, str]) -> None:

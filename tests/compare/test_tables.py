@@ -32,7 +32,7 @@ BEST1 = {
     "resnet152": ("hat", "hat", "hat", "hat", "srresnet seesr", "hat"),
     "inception_v4": ("hat", "srresnet", "srresnet", "srresnet", "hat", "hat"),
 }
-"""Read off the paper's numbers by eye: its text, as we have it, has lost the bold marks."""
+"""Read off the paper's numbers by eye: its text, as we have it, has lost its marks, which may be others."""
 BEST2 = (
     *("srresnet", "realesrgan", "hat", "seesr", "seesr", "none", "none", "hat", "realesrgan", "realesrgan"),
     *("none", "realesrgan", "srresnet", "srresnet", "hat", "realesrgan", "hat", "seesr", "srresnet"),

@@ -1,7 +1,12 @@
 """A git and DVC repository whose stages bear the real names and take a moment; `upscale` is the real one."""
 
+import fcntl
 import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -90,3 +95,69 @@ def make_toy(folder: Path) -> Repo:
     repo.dvc("init", "-q")
     repo.commit("A toy")
     return repo
+
+
+def names(repo: Repo) -> set[str]:
+    """Return the experiments of all commits."""
+    return set(repo.dvc("exp", "list", "-A", "--name-only").split())
+
+
+def log_of(repo: Repo, name: str) -> Path:
+    """Return where a sweep writes what a cell says."""
+    return repo.folder / f".dvc/tmp/sweep/{name}.log"
+
+
+def runs(log: Path) -> bool:
+    """Whether a cell still writes its log."""
+    with log.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def wait(until: Callable[[], object], seconds: float = 120, every: float = 0.2) -> None:
+    """Wait until something is so; fails the test if it does not become so."""
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, f"waited for {seconds} s"
+        time.sleep(every)
+
+
+def forge(repo: Repo, base: str, made: Mapping[str, Mapping[str, str]]) -> None:
+    """Make experiments by git alone, by their names: `base` with these files in place of its own."""
+    stream = []
+    for number, (name, files) in enumerate(made.items()):
+        ref = f"refs/exps/{base[:2]}/{base[2:]}/{name}"
+        stream.append(
+            f"commit {ref}\ncommitter tests <tests> {2_000_000_000 + number} +0000\ndata 0\nfrom {base}\n"
+        )
+        for path, text in files.items():
+            stream.append(f"M 100644 inline {path}\ndata {len(text.encode())}\n{text}\n")
+    command = ["git", "fast-import", "--quiet"]
+    subprocess.run(command, cwd=repo.folder, input="".join(stream), text=True, check=True)
+
+
+def of_commit(repo: Repo, commit: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return params.yaml and dvc.lock of an experiment."""
+    params, lock = (
+        yaml.safe_load(repo.run("git", "show", f"{commit}:{name}")) for name in ("params.yaml", "dvc.lock")
+    )
+    return params, lock
+
+
+def changed(params: dict[str, Any], lock: dict[str, Any], **values: Any) -> dict[str, str]:
+    """Return params.yaml and dvc.lock as if the stages had run with these values."""
+    stages = {}
+    for name, stage in lock["stages"].items():
+        read = stage.get("params", {}).get("params.yaml", {})
+        own = {key: value for key, value in values.items() if key in read}
+        stages[name] = stage | {"params": {"params.yaml": read | own}} if own else stage
+    files = {"params.yaml": params | values, "dvc.lock": lock | {"stages": stages}}
+    return {name: yaml.safe_dump(content, sort_keys=False) for name, content in files.items()}
+
+
+def outs_of(lock: dict[str, Any]) -> dict[str, str]:
+    """Return the hash of each out in a dvc.lock."""
+    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage.get("outs", ())}

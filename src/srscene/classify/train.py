@@ -217,7 +217,7 @@ class Training:
     def _epoch(self, number: int, batches: Iterator[tuple[Batch, int]], bar: Any) -> float:
         """Do one epoch's steps; return the mean loss of a patch."""
         rank = self.accelerator.process_index
-        set_seed(self.seed + number + self.options.epochs * rank)  # of dropout, which no two shares have alike
+        set_seed(self.seed + number + self.options.epochs * rank)  # of dropout, alike in no two shares
         self.model.train()
         total = torch.zeros((), device=self.accelerator.device)
         for step, (batch, whole) in enumerate(batches, number * self.steps):

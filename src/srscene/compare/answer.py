@@ -6,9 +6,15 @@ from typing import Literal, NamedTuple
 
 from srscene.compare.significance import FRAME, LEVEL, PRIMARY, Difference, Share, holm
 from srscene.compare.tables import title
+from srscene.evaluate.metrics import METRICS
 
-Verdict = Literal["better", "worse", "equivalent", "undecided", "these trainings", "unmeasured"]
+Verdict = Literal[
+    "better", "worse", "equivalent", "equivalent, 0 outside", "undecided", "these trainings", "unmeasured"
+]
 CONTROL = "bicubic"
+OF_ALL = {metric.name for metric in METRICS}
+"""Measures that are not of a single class."""
+NO_UPSCALER = "there is no upscaler beside the control"
 LISTED = 3
 """Upscalers of one verdict that the sentence names; the table has the others."""
 
@@ -31,12 +37,14 @@ class Contrast:
 
 
 class Finding(NamedTuple):
-    """A contrast in one measure, with p values adjusted (Holm) for all that are tested with it."""
+    """A contrast in one measure, with what depends on all that are tested with it: p values after Holm."""
 
     contrast: Contrast
     difference: Difference
     p: float | None
     p_equivalent: float | None
+    detectable: float | None = None
+    """The true difference that would have been found with a probability of 80 %, one of so many tests."""
 
     @property
     def verdict(self) -> Verdict:
@@ -48,10 +56,11 @@ class Finding(NamedTuple):
             return "unmeasured"
         if not found.any_training:
             return "these trainings"
-        if self.p < 1 - LEVEL and not found.low <= 0 <= found.high:
+        outside = not found.low <= 0 <= found.high
+        if self.p < 1 - LEVEL and outside:
             return "better" if found.gain > 0 else "worse"
         if self.p_equivalent is not None and self.p_equivalent < 1 - LEVEL:
-            return "equivalent"
+            return "equivalent, 0 outside" if outside else "equivalent"
         return "undecided"
 
 
@@ -60,36 +69,80 @@ def adjusted(pairs: Iterable[tuple[Contrast, Difference]]) -> list[Finding]:
     pairs = list(pairs)
     p = holm([difference.p for _, difference in pairs])
     p_equivalent = holm([difference.p_equivalent for _, difference in pairs])
-    return [Finding(*pair, *values) for pair, *values in zip(pairs, p, p_equivalent, strict=True)]
+    tests = sum(value is not None for value in p)
+    detectable = [difference.detectable(tests) for _, difference in pairs]
+    return [Finding(*pair, *values) for pair, *values in zip(pairs, p, p_equivalent, detectable, strict=True)]
 
 
-def is_primary(contrast: Contrast, difference: Difference) -> bool:
-    """Tell whether this is of the declared family: each upscaler against bicubic, in macro AP."""
-    return contrast.control == CONTROL and contrast.sr not in FRAME and difference.measure == PRIMARY
+class Families(NamedTuple):
+    """All differences, by what p is adjusted within (Holm); all but the declared family is exploratory."""
+
+    declared: list[Finding]
+    """Each upscaler against bicubic enlargement on each backbone, in the primary metric."""
+    undeclared: list[Finding]
+    """All else in the primary metric: floor and ceiling, or whatever has another control."""
+    metrics: list[Finding]
+    """The other metrics."""
+    classes: list[list[Finding]]
+    """F2 and average precision of each class, a family for each contrast."""
 
 
-def primary(contrasts: Iterable[Contrast]) -> list[Finding]:
-    """Return the declared family."""
-    pairs = ((contrast, found) for contrast in contrasts for found in contrast.differences)
-    return adjusted(pair for pair in pairs if is_primary(*pair))
+def families(contrasts: Iterable[Contrast]) -> Families:
+    """Return all differences of contrasts, with their p values adjusted."""
+    by_contrast = [[(contrast, found) for found in contrast.differences] for contrast in contrasts]
+    pairs = [pair for of_one in by_contrast for pair in of_one]
+    return Families(
+        adjusted(pair for pair in pairs if pair[1].measure == PRIMARY and _declared(pair[0])),
+        adjusted(pair for pair in pairs if pair[1].measure == PRIMARY and not _declared(pair[0])),
+        adjusted(pair for pair in pairs if pair[1].measure in OF_ALL - {PRIMARY}),
+        [adjusted(pair for pair in of_one if pair[1].measure not in OF_ALL) for of_one in by_contrast],
+    )
 
 
-def answer(findings: Sequence[Finding], synthetic: bool) -> str:
-    """Return the answer that the declared family gives, in one sentence."""
+def _declared(contrast: Contrast) -> bool:
+    return contrast.control == CONTROL and contrast.sr not in FRAME
+
+
+def asked(found: Families) -> list[Finding]:
+    """Return what the answer is about: the declared family, or all but the frame against another control."""
+    return found.declared or [
+        finding
+        for finding in found.undeclared
+        if finding.contrast.control != CONTROL and finding.contrast.sr not in {*FRAME} - {CONTROL}
+    ]
+
+
+def undeclared(findings: Sequence[Finding]) -> str:
+    """Return what `Families.undeclared` compares, in words."""
+    upscalers = " and ".join(dict.fromkeys(title(finding.contrast.sr) for finding in findings))
+    return f"{upscalers} against {_control(findings)}, by {title(PRIMARY)}"
+
+
+def _control(findings: Sequence[Finding]) -> str:
+    control = findings[0].contrast.control
+    return "bicubic enlargement" if control == CONTROL else title(control)
+
+
+def answer(findings: Sequence[Finding], synthetic: bool, why: str = NO_UPSCALER) -> str:
+    """Return the answer that these findings (`asked`) give, in one sentence; where there are none, `why`."""
     if not findings:
-        return "Nothing can be compared yet: there is no upscaler beside bicubic enlargement."
+        return f"Nothing can be compared yet: {why}."
     groups: dict[Verdict, list[Finding]] = {}
     for finding in sorted(findings, key=lambda finding: -abs(finding.difference.difference or 0)):
         groups.setdefault(finding.verdict, []).append(finding)
     parts = [_say(verdict, groups[verdict]) for verdict in SENTENCES if verdict in groups]
     place = "On synthetic patches, which prove nothing about real ones, and by" if synthetic else "By"
-    return f"{place} {title(PRIMARY)} against bicubic enlargement, {'; '.join(parts)}."
+    against = _control(findings)
+    if findings[0].contrast.control != CONTROL:
+        against += " (exploratory: the declared control is bicubic enlargement)"
+    return f"{place} {title(PRIMARY)} against {against}, {'; '.join(parts)}."
 
 
 SENTENCES: dict[Verdict, str] = {
     "better": "{} did better",
     "worse": "{} did worse",
     "equivalent": "{} did as well, within a margin of {margin:g}",
+    "equivalent, 0 outside": "{} did as well, within a margin of {margin:g}, though 0 is not in the interval",
     "undecided": "about {} nothing can be told yet",
     "these trainings": "{}, in these trainings alone: 3 of each are needed to tell about others",
     "unmeasured": "{} could not be measured (undefined, or patches of one product)",
@@ -111,8 +164,9 @@ def _named(verdict: Verdict, finding: Finding) -> str:
         return name
     if verdict == "these trainings":
         return f"{name} gave {interval(found)}"
-    if verdict == "undecided" and found.detectable is not None:
-        return f"{name} ({interval(found)}; only {found.detectable:.2g} or more would likely have been found)"
+    if verdict == "undecided" and finding.detectable is not None:
+        least = f"only {finding.detectable:.2g} or more would likely have been found"
+        return f"{name} ({interval(found)}; {least})"
     return f"{name} ({interval(found)})"
 
 

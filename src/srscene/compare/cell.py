@@ -36,6 +36,8 @@ class Cell:
     """metrics/explain.json."""
     provenance: dict[str, str] = field(default_factory=dict)
     """Experiment, commit, hashes of params and outputs, device."""
+    setting: dict[str, Any] = field(default_factory=dict)
+    """The parameters that decide the result, besides upscaler, backbone and seed."""
     predictions: Path | None = None
     """data/predictions.h5 where DVC keeps it; not in the file."""
     outs: dict[str, Path] = field(default_factory=dict)

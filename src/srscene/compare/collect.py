@@ -28,7 +28,7 @@ def from_experiments(names: Sequence[str] = ()) -> list[Cell]:
     """
     asked = experiments.named(names) if names else experiments.experiments()
     found, unusable = results.read(asked, experiments.cache())
-    for experiment, why in unusable:
+    for experiment, why, _ in unusable:
         if names or experiment.name != "HEAD":  # which may hold no results yet
             say(f"compare: {experiment.name} does not count: {why}")
     if not found:
@@ -48,7 +48,7 @@ def from_experiments(names: Sequence[str] = ()) -> list[Cell]:
     cells = {results.identity(result.params): result for result in kept}
     if changed := _other_code([result.code for result in cells.values()]):
         say(f"compare: not all were made by the same code: {changed} differs; `commit` in cells/ tells which")
-    devices = {row.name: row.device for row in read_measured(LOGS)}
+    devices = {row.commit: row.device for row in read_measured(LOGS)}
     return cell.order(_with_device(result.cell, devices) for result in cells.values())
 
 
@@ -77,7 +77,7 @@ def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _with_device(found: Cell, devices: dict[str, str]) -> Cell:
-    experiment = found.provenance["experiment"]
-    if experiment in devices:
-        found.provenance["device"] = devices[experiment]
+    commit = found.provenance["commit"]
+    if commit in devices:
+        found.provenance["device"] = devices[commit]
     return found

@@ -88,6 +88,6 @@ def _drawn(cells: Sequence[Cell], resamples: int, seed: int) -> dict[Variant, Sa
 
 def _share(drawn: dict[Variant, Sample], sr: str, control: str, backbone: str) -> Share | None:
     """Return which part of the way to the truth an upscaler goes, where there is a truth."""
-    if sr == CEILING or (CEILING, backbone) not in drawn:
+    if CEILING in (sr, control) or (CEILING, backbone) not in drawn:
         return None
     return share(drawn[sr, backbone], drawn[control, backbone], drawn[CEILING, backbone])

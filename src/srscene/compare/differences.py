@@ -2,58 +2,57 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich import table as rich
 
 from srscene.compare import answer
-from srscene.compare.answer import Contrast, Finding
-from srscene.compare.significance import LEVEL, Difference, holm
+from srscene.compare.answer import Contrast, Families, Finding
+from srscene.compare.significance import LEVEL, PRIMARY, Difference
 from srscene.compare.tables import title
 
-FAMILY = (
-    "Declared family: each upscaler against {control} on each backbone in macro AP; p after Holm. All else "
-    "is exploratory."
+DECLARED = (
+    "Declared family: each upscaler against bicubic enlargement on each backbone, by macro AP; p after Holm. "
+    "All else is exploratory."
 )
+UNDECLARED = "Exploratory: {what}; p after Holm within this table."
 HEADINGS = ("difference", f"{LEVEL * 100:g} % interval", "p", "p, Holm", "effect", "detectable", "verdict")
+
+
+def tables(found: Families) -> list[tuple[str, list[list[str]]]]:
+    """Return caption and rows of each family in the primary metric that has any."""
+    shown = [(DECLARED, rows(found.declared))] if found.declared else []
+    if found.undeclared:
+        caption = UNDECLARED.format(what=answer.undeclared(found.undeclared))
+        shown.append((caption, rows(found.undeclared)))
+    return shown
 
 
 def rows(findings: Sequence[Finding]) -> list[list[str]]:
     """Return what HEADINGS say of each finding, behind its upscaler and backbone."""
     return [
-        [
-            title(found.contrast.sr),
-            title(found.contrast.backbone),
-            *_numbers(found.difference, found.p),
-            found.verdict,
-        ]
-        for found in findings
+        [title(found.contrast.sr), title(found.contrast.backbone), *_numbers(found)] for found in findings
     ]
 
 
-def _numbers(found: Difference, adjusted: float | None) -> list[str]:
-    interval = "–"
+def _numbers(finding: Finding) -> list[str]:
+    found, interval = finding.difference, "–"
     if found.low is not None and found.high is not None:
         interval = f"{found.low:+.3f} to {found.high:+.3f}"
     return [
         _signed(found.difference),
         interval,
-        _p(found.p),
-        _p(adjusted),
+        answer.probability(found.p),
+        answer.probability(finding.p),
         "–" if found.effect is None else f"{found.effect:+.2f}",
-        "–" if found.detectable is None else f"{found.detectable:.3f}",
+        "–" if finding.detectable is None else f"{finding.detectable:.3f}",
+        finding.verdict,
     ]
 
 
 def _signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.3f}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def terminal(
@@ -83,45 +82,52 @@ def markdown(
     return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
 
 
-def of_pair(differences: Sequence[Difference]) -> list[list[str]]:
-    """Return a line for each measure of one pair; Holm within this table."""
-    adjusted = holm([found.p for found in differences])
-    return [
-        [title(found.measure), *_numbers(found, p), _verdict(found, p)]
-        for found, p in zip(differences, adjusted, strict=True)
-    ]
+def of_pair(differences: Sequence[Difference]) -> list[Finding]:
+    """Return all differences between two variants as one family."""
+    return answer.adjusted((Contrast(found.a, found.b, "", [found]), found) for found in differences)
 
 
-def _verdict(found: Difference, p: float | None) -> str:
-    contrast = Contrast(found.a, found.b, "", [found])
-    return Finding(contrast, found, p, found.p_equivalent).verdict
+def pair_rows(findings: Sequence[Finding]) -> list[list[str]]:
+    """Return what HEADINGS say of each measure of one pair, behind its name."""
+    return [[title(finding.difference.measure), *_numbers(finding)] for finding in findings]
 
 
-def caption(found: Difference) -> str:
+def caption(differences: Sequence[Difference]) -> str:
     """Return what two variants and their test set are."""
+    found = next(found for found in differences if found.measure == PRIMARY)
     seeds = " and ".join(f"{count} seed{'' if count == 1 else 's'}" for count in found.seeds)
     text = f"{found.a} less {found.b}: {seeds}; {found.products} Sentinel-2 products"
     if not found.any_training:
         text += "; fewer than 3 seeds, so that nothing is claimed about another training"
     return (
-        text
-        + f". Equivalent: within ±{found.margin:g}. p after Holm within this table, which is exploratory."
+        f"{text}. Equivalent, in macro AP alone: within ±{found.margin:g}. p after Holm within this table, "
+        "which is exploratory."
     )
 
 
-def csv_text(contrasts: Sequence[Contrast]) -> str:
+OF_DIFFERENCE = (
+    "value_a", "value_b", "difference", "low", "high", "p", "p_equivalent", "margin", "effect",
+    "error_patches", "error_seeds", "products",
+)  # fmt: skip
+
+
+def families_csv(found: Families) -> str:
     """Return a line for each contrast and measure, with all digits."""
+    parts = [*found[:3], [finding for of_one in found.classes for finding in of_one]]
+    return csv_text(zip(Families._fields, parts, strict=True))
+
+
+def csv_text(parts: Iterable[tuple[str, Sequence[Finding]]]) -> str:
+    """Return a line for each finding of families, which have names."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = (
-        "value_a", "value_b", "difference", "low", "high", "p", "p_equivalent", "margin", "effect",
-        "detectable", "error_patches", "error_seeds", "products",
-    )  # fmt: skip
-    writer.writerow(["sr", "control", "backbone", "measure", *names, "seeds_a", "seeds_b", "declared"])
-    for contrast in contrasts:
-        for found in contrast.differences:
-            values = ["" if (value := getattr(found, name)) is None else value for name in names]
-            declared = int(answer.is_primary(contrast, found))
-            key = [contrast.sr, contrast.control, contrast.backbone, found.measure]
-            writer.writerow([*key, *values, *found.seeds, declared])
+    after_holm = ("p_holm", "p_equivalent_holm", "detectable", "verdict")
+    keys = ("family", "sr", "control", "backbone", "measure")
+    writer.writerow([*keys, *OF_DIFFERENCE, "seeds_a", "seeds_b", *after_holm])
+    for family, findings in parts:
+        for finding in findings:
+            contrast, found, *adjusted = finding
+            key = [family, contrast.sr, contrast.control, contrast.backbone, found.measure]
+            values = [getattr(found, name) for name in OF_DIFFERENCE]  # csv leaves None empty
+            writer.writerow([*key, *values, *found.seeds, *adjusted, finding.verdict])
     return out.getvalue()

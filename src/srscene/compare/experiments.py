@@ -4,6 +4,7 @@ An experiment is a commit under refs/exps that DVC makes when all stages have en
 or still runs has none.
 """
 
+import fcntl
 import json
 import re
 import shutil
@@ -16,7 +17,10 @@ from srscene.core.console import BadInput, brief
 from srscene.core.reading import reading
 
 _REF = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(\S+) ([0-9a-f]{40})")
-_QUEUED = re.compile(r"^[0-9a-f]{7,40}\s+(\S+)\s+.*\b(Queued|Running|Failed|Success)\s*$", re.M)
+STATES = ("Running", "Queued", "Failed", "Success")
+"""In DVC's queue, where a name may stand several times: of its states the first one here counts."""
+_QUEUED = re.compile(rf"^[0-9a-f]{{7,40}}\s+(\S+)\s+.*\b({'|'.join(STATES)})\s*$", re.M)
+_WORKERS = re.compile(r"^Worker status: (\d+) active, (\d+) idle", re.M)
 
 LOCKED = "Unable to acquire lock"
 """What DVC says when another of its processes has had the repository for longer than it waits."""
@@ -68,12 +72,6 @@ def files(experiments: Sequence[Experiment], paths: Sequence[str]) -> list[dict[
     return found
 
 
-def history(commit: str) -> str:
-    """Return a commit's short hash and its parent's, which is the commit that an experiment started from."""
-    own, *parents = _git("rev-list", "--parents", "-n1", "--abbrev-commit", commit).split()
-    return f"{own} on {parents[0]}" if parents else own
-
-
 def cache() -> Path:
     """Return DVC's cache."""
     return Path(_dvc("cache", "dir").strip())
@@ -98,15 +96,19 @@ def link_folder(listing: Path, cache: Path, into: Path) -> Path:
     return into
 
 
-def queue() -> dict[str, str]:
-    """Return the state of what stands in DVC's queue by name: Queued, Running, Failed or Success."""
-    return {match[1]: match[2] for match in _QUEUED.finditer(_dvc("queue", "status"))}
+class Queue(NamedTuple):
+    """The state of each name in DVC's queue, one of STATES, and how many workers answer."""
+
+    states: dict[str, str]
+    workers: int
 
 
-def remove(name: str) -> None:
-    """Remove the experiment of this name, if there is one: DVC would not take its name a second time."""
-    if any(experiment.name == name for experiment in experiments()):
-        _dvc("exp", "remove", name)
+def queue() -> Queue:
+    """Return what stands in DVC's queue."""
+    status = _dvc("queue", "status")
+    rows = sorted(_QUEUED.findall(status), key=lambda row: STATES.index(row[1]), reverse=True)
+    workers = _WORKERS.search(status)
+    return Queue(dict(rows), sum(map(int, workers.groups())) if workers else 0)
 
 
 def enqueue(name: str, overrides: Sequence[str]) -> None:
@@ -117,14 +119,29 @@ def enqueue(name: str, overrides: Sequence[str]) -> None:
 def start(name: str, overrides: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
     """Start an experiment in a temporary copy of the repository; what it says goes to `log`.
 
-    It leads a process group of its own, which its stages are in too.
+    It leads a process group of its own, which its stages are in too. They hold a lock on the log to their
+    end: raises BlockingIOError where another experiment does.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [_program(), "exp", "run", "--temp", "--name", name, *_set(overrides)]
-    with log.open("wb") as out:
+    with log.open("ab") as out:
+        fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)  # inherited with `out`
+        out.truncate(0)
         return subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
         )
+
+
+def runs(log: Path) -> bool:
+    """Tell whether the experiment that writes this log still runs, whoever started it."""
+    if not log.is_file():
+        return False
+    with log.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _set(overrides: Sequence[str]) -> list[str]:

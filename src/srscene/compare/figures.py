@@ -36,7 +36,7 @@ QUIET = "#55595f"
 WINDOW = 36
 """Side of the zoomed square, pixels of 10 m."""
 FEWEST = 4
-"""Upscalers below which a rank correlation tells nothing."""
+"""Points, the control's among them, below which a rank correlation tells nothing."""
 FIDELITY = {
     "psnr": "PSNR, dB: more is closer to the truth",
     "lr_psnr": "consistency with the input, dB:\nmore is closer",
@@ -169,7 +169,7 @@ def gain_per_class(
 def fidelity_against_utility(cells: Sequence[Cell], control: str, path: Path) -> None:
     """Draw each upscaler's fidelity against its gain in macro AP over `control`, the mean over backbones.
 
-    Small marks are single backbones. Spearman's rank correlation counts upscalers, the control among them.
+    Small marks are single backbones. The control is a point too, with no gain.
     """
     gains = _gains(cells, control)
     upscalers = _in_order(sr for sr in gains if sr == control or sr not in FRAME)
@@ -203,8 +203,8 @@ def correlation(points: Sequence[tuple[float, float]]) -> str:
     if not points:
         return "not measured"
     if len(points) < FEWEST:
-        return f"too few upscalers to tell ({len(points)})"
-    count = f"{len(points)} upscalers"
+        return f"too few points to tell ({len(points)})"
+    count = f"{len(points)} points"
     x, y = zip(*points, strict=True)
     if len(set(x)) == 1 or len(set(y)) == 1:
         return f"{count}, all alike"

@@ -8,13 +8,15 @@ FILE = "measured.csv"
 
 
 class Measured(NamedTuple):
-    """A cell that ran to its end, the seconds it took, and on what."""
+    """A cell that ran to its end, the seconds it took, on what, and the commit that it became."""
 
     name: str
     sr: str
     backbone: str
     seconds: float
     device: str
+    commit: str = ""
+    """Empty where an earlier version noted it."""
 
 
 def read_measured(folder: Path) -> list[Measured]:
@@ -25,8 +27,8 @@ def read_measured(folder: Path) -> list[Measured]:
     found = []
     for row in csv.reader(file.read_text(errors="replace").splitlines()):
         try:
-            name, sr, backbone, seconds, device = row
-            found.append(Measured(name, sr, backbone, float(seconds), device))
+            name, sr, backbone, seconds, device, *commit = row
+            found.append(Measured(name, sr, backbone, float(seconds), device, *commit[:1]))
         except ValueError:
             continue
     return found

@@ -26,14 +26,16 @@ from srscene.core.disk import size
 from srscene.core.labels import CLASSES, short_label
 from srscene.core.outputs import whole_file
 from srscene.core.store import Image
-from srscene.evaluate.metrics import METRICS
 
 LARGEST = 2_000_000
 """Bytes of a page."""
-QUALITIES = (92, 85, 75, 65, 55, 45, 35, 25)
-"""Of WebP; the first is taken with which the page is small enough."""
-WIDEST = 1600
-"""Pixels of a figure."""
+QUALITIES = (92, 85, 75, 65)
+"""Of WebP; the first is taken with which the page is small enough. Below the last, one would compare the
+codec's sharpness: patches are left out instead.
+"""
+WIDTHS = (1600, 1200, 900)
+"""Pixels of a figure; the first is taken with which it has at most LARGEST_FIGURE bytes, else the last."""
+LARGEST_FIGURE = 200_000
 LIKELY = 0.5
 """A class is listed beside a patch from this probability on."""
 
@@ -71,6 +73,8 @@ class Page:
     """Title and HTML, which stands as it is: `formats` has escaped it."""
     patches: Sequence[PatchPictures] = ()
     figures: Sequence[Figure] = ()
+    missing: str = answer.NO_UPSCALER
+    """Why there are no contrasts, where there are none."""
     most_bytes: int = LARGEST
 
 
@@ -99,15 +103,19 @@ def html(page: Page) -> str:
 
 def _numbers(page: Page) -> dict[str, Any]:
     """Return all that the template shows besides patches."""
-    primary, cells = answer.primary(page.contrasts), order(page.cells)
+    found, cells = answer.families(page.contrasts), order(page.cells)
+    asked = answer.asked(found)
+    shared, own = _settings(cells)
     return {
-        "answer": answer.answer(primary, page.dataset == "synthetic"),
-        "shares": answer.shares(primary),
-        "primary": primary,
-        "trainings": all(finding.difference.any_training for finding in primary),
-        "exploratory": _exploratory(page.contrasts),
-        "classes": [(contrast, _by_class(contrast)) for contrast in page.contrasts],
-        "cells": cells,
+        "answer": answer.answer(asked, page.dataset == "synthetic", page.missing),
+        "shares": answer.shares(asked),
+        "asked": asked,
+        "trainings": all(finding.difference.any_training for finding in asked),
+        "families": found,
+        "undeclared": answer.undeclared(found.undeclared) if found.undeclared else "",
+        "classes": list(zip(page.contrasts, map(_by_class, found.classes), strict=True)),
+        "cells": list(zip(cells, own, strict=True)),
+        "settings": shared,
         "grid": _grid(cells),
         "figures": [(figure, _figure(figure.data)) for figure in page.figures],
     }
@@ -129,28 +137,17 @@ def _environment() -> jinja2.Environment:
         "value": lambda value: "–" if value is None else f"{value:.3f}",
         "digits": lambda value: f"{value:.6g}",
         "extent": _extent,
+        "mark": lambda finding: finding.verdict.partition(",")[0].replace(" ", "-"),
     }
     return environment
 
 
-def _exploratory(contrasts: Sequence[Contrast]) -> list[Finding]:
-    """Return all differences in METRICS that are not of the declared family, as a family of their own."""
-    names = {metric.name for metric in METRICS}
-    pairs = ((contrast, found) for contrast in contrasts for found in contrast.differences)
-    return answer.adjusted(
-        pair for pair in pairs if pair[1].measure in names and not answer.is_primary(*pair)
-    )
-
-
-def _by_class(contrast: Contrast) -> list[tuple[str, Finding, Finding]]:
-    """Return class, difference in F2 and in average precision, all of a contrast's as one family."""
-    labels = [short_label(name) for name in CLASSES]
-    wanted = {f"{measure} {label}" for measure in ("f2", "ap") for label in labels}
-    pairs = [(contrast, found) for found in contrast.differences if found.measure in wanted]
-    found = {finding.difference.measure: finding for finding in answer.adjusted(pairs)}
+def _by_class(findings: Sequence[Finding]) -> list[tuple[str, Finding, Finding]]:
+    """Return class, difference in F2 and in average precision."""
+    found = {finding.difference.measure: finding for finding in findings}
     return [
         (label, found[f"f2 {label}"], found[f"ap {label}"])
-        for label in labels
+        for label in map(short_label, CLASSES)
         if f"f2 {label}" in found and f"ap {label}" in found
     ]
 
@@ -161,6 +158,21 @@ def _extent(findings: Sequence[Finding]) -> tuple[float, float]:
     ends = [end for each in found for end in (each.low, each.high, each.difference) if end is not None]
     low, high = min([*ends, 0.0]), max([*ends, 0.0])
     return (low, high) if low < high else (-0.01, 0.01)
+
+
+def _settings(cells: Sequence[Cell]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the parameters that all cells share, and of each cell the others; by name, as in params.yaml."""
+    flat = [_flat(cell.setting) for cell in cells]
+    first = flat[0] if flat else {}
+    shared = {key: value for key, value in first.items() if all((key, value) in of.items() for of in flat)}
+    return shared, [{key: value for key, value in of.items() if key not in shared} for of in flat]
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found
 
 
 def _grid(cells: Sequence[Cell]) -> tuple[list[str], list[tuple[str, list[list[int]]]]]:
@@ -204,9 +216,13 @@ def _figure(data: bytes) -> str:
     """Return a figure's data URI: SVG as it is, PNG as WebP, without loss where that is smaller."""
     if data.lstrip()[:1] == b"<":
         return _uri("svg+xml", data)
-    image = Pillow.open(BytesIO(data)).convert("RGB")
-    image.thumbnail((WIDEST, 10 * WIDEST))
-    return min(_webp(image, quality=80), _webp(image, lossless=True, quality=30), key=len)
+    image, uri = Pillow.open(BytesIO(data)).convert("RGB"), ""
+    for width in WIDTHS:
+        image.thumbnail((width, 10 * width))
+        uri = min(_webp(image, quality=80), _webp(image, lossless=True, quality=30), key=len)
+        if len(uri) <= LARGEST_FIGURE:
+            break
+    return uri
 
 
 def _webp(image: Pillow.Image, **options: Any) -> str:

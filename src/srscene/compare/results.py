@@ -2,6 +2,7 @@
 
 A result counts only if dvc.lock agrees with params.yaml of the same commit, each stage read what the one
 before wrote, the metrics are the very files that `evaluate` wrote, and DVC's cache has the predictions.
+What `assess` and `explain` say is left out where they did not look at this result.
 """
 
 import json
@@ -34,10 +35,11 @@ class Result(NamedTuple):
 
 
 class Unusable(NamedTuple):
-    """An experiment that does not count, and why."""
+    """An experiment that does not count, and why; its identity if it only has to be pulled."""
 
     experiment: Experiment
     why: str
+    unpulled: str | None = None
 
 
 def cell_name(sr: str, backbone: str, seed: int) -> str:
@@ -52,10 +54,16 @@ def read(found: Sequence[Experiment], cache: Path) -> tuple[list[Result], list[U
     unusable: list[Unusable] = []
     for experiment, content in zip(found, experiments.files(found, paths), strict=True):
         try:
-            results.append(_result(experiment, content, cache))
+            result = _result(experiment, content, cache)
         except (BadInput, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
             why = str(error) if isinstance(error, BadInput) else f"damaged ({brief(repr(error))})"
             unusable.append(Unusable(experiment, why))
+            continue
+        if PREDICTIONS in result.cell.outs:
+            results.append(result)
+        else:
+            why = "its predictions are not in DVC's cache: run `dvc exp pull` or `dvc pull`"
+            unusable.append(Unusable(experiment, why, identity(result.params)))
     return results, unusable
 
 
@@ -67,10 +75,8 @@ def _result(experiment: Experiment, content: dict[str, bytes], cache: Path) -> R
     stages = _yaml(content["dvc.lock"])["stages"]
     if why := disagreement(stages, params, content):
         raise BadInput(why)
-    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
+    outs = _outs(stages, STAGES)
     kept = {path: experiments.cached(cache, outs[path]) for path in OUTS}
-    if not kept[PREDICTIONS].is_file():
-        raise BadInput("its predictions are not in DVC's cache: run `dvc exp pull` or `dvc pull`")
     sr, backbone, seed = params["sr"], params["backbone"], params["seed"]
     words = {
         "experiment": experiment.name,
@@ -85,9 +91,10 @@ def _result(experiment: Experiment, content: dict[str, bytes], cache: Path) -> R
         seed=seed,
         metrics=json.loads(content[TEST]),
         classes=json.loads(content[CLASSES]),
-        fidelity=json.loads(content.get(FIDELITY, b"{}")),
-        coverage=json.loads(content.get(COVERAGE, b"{}")),
+        fidelity=_aside(FIDELITY, "assess", stages, params, content),
+        coverage=_aside(COVERAGE, "explain", stages, params, content),
         provenance=words,
+        setting=setting(params),
         predictions=kept[PREDICTIONS],
         outs={path: place for path, place in kept.items() if place.is_file()},
     )
@@ -96,21 +103,44 @@ def _result(experiment: Experiment, content: dict[str, bytes], cache: Path) -> R
 
 def disagreement(stages: dict[str, Any], params: dict[str, Any], content: dict[str, bytes]) -> str | None:
     """Return in what dvc.lock's `stages` disagree with `params`, with each other, or with the files."""
-    made: dict[str, str] = {}
     for name in STAGES:
-        if name not in stages:
-            return f"{name} did not end"
-        for path, value in stages[name].get("params", {}).get("params.yaml", {}).items():
-            if value != (wanted := _at(params, path)):
-                return f"{name} ran with {path}: {brief(value, 60)}, not {brief(wanted, 60)}"
-        for dep in stages[name].get("deps", ()):
-            if made.get(dep["path"], dep["md5"]) != dep["md5"]:
-                return f"{name} ran on another {dep['path']}"
-        made |= {out["path"]: out["md5"] for out in stages[name].get("outs", ())}
+        if why := _misfit(name, stages, params):
+            return why
+    made = _outs(stages, STAGES)
     for path in (TEST, CLASSES):
         if md5(content[path]).hexdigest() != made.get(path):
             return f"{path} is not what evaluate wrote"
     return None
+
+
+def _misfit(name: str, stages: dict[str, Any], params: dict[str, Any]) -> str | None:
+    """Return in what a stage disagrees with `params`, or with the stages whose outs it read."""
+    if name not in stages:
+        return f"{name} did not end"
+    for path, value in stages[name].get("params", {}).get("params.yaml", {}).items():
+        if value != (wanted := _at(params, path)):
+            return f"{name} ran with {path}: {brief(value, 60)}, not {brief(wanted, 60)}"
+    made = _outs(stages, STAGES)
+    for dep in stages[name].get("deps", ()):
+        if made.get(dep["path"], dep["md5"]) != dep["md5"]:
+            return f"{name} ran on another {dep['path']}"
+    return None
+
+
+def _aside(
+    path: str, name: str, stages: dict[str, Any], params: dict[str, Any], content: dict[str, bytes]
+) -> dict[str, Any]:
+    """Return what a stage beside the result wrote; nothing where it did not run on this result."""
+    if path not in content or _misfit(name, stages, params):
+        return {}
+    sound = md5(content[path]).hexdigest() == _outs(stages, [name]).get(path)
+    return dict(json.loads(content[path])) if sound else {}
+
+
+def _outs(stages: dict[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """Return the hash of each out of those of these stages that ended."""
+    ended = [stages[name] for name in names if name in stages]
+    return {out["path"]: out["md5"] for stage in ended for out in stage.get("outs", ())}
 
 
 def setting(params: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from srscene.compare import answer, cell, collect, contrasts, differences, formats, tables
-from srscene.compare.answer import Contrast
+from srscene.compare.answer import Contrast, Families
 from srscene.compare.cell import BACKBONES, Cell, rank
 from srscene.core.console import BadInput, say
 from srscene.core.outputs import whole_file
@@ -43,48 +43,72 @@ def chosen_backbone(cells: Sequence[Cell], backbone: str | None) -> str:
     return backbone or (tables.PAPERS_BACKBONE if tables.PAPERS_BACKBONE in there else there[0])
 
 
+def check_options(
+    results: Path | None, variants: Sequence[str], control: str | None, backbone: str | None
+) -> None:
+    """Raise BadInput for options of `srscene compare` that do not go together."""
+    if variants and len(variants) != 2:
+        raise BadInput(f"compare: {len(variants)} variants, expected two, or none for the tables")
+    if variants and (control or backbone):
+        raise BadInput("compare: --contrast and --backbone are for all variants; leave them out with two")
+    if results and (variants or control):
+        raise BadInput(
+            f"compare: {results}: a folder of results has no predictions, which differences need; leave out "
+            "--from where DVC has the experiments (`dvc exp pull` brings them)"
+        )
+
+
 def tell_contrasts(
     cells: Sequence[Cell], control: str, margin: float, resamples: int, out: Path | None
-) -> list[Contrast]:
+) -> None:
     """Print every upscaler against `control` in the primary measure, in words too; write all measures."""
     found = contrasts.contrasts(cells, control, resamples, margin=margin)
-    family = answer.primary(found)
-    others = [
-        (contrast, item)
-        for contrast in found
-        for item in contrast.differences
-        if item.measure == answer.PRIMARY and not answer.is_primary(contrast, item)
-    ]
+    show_contrasts(answer.families(found), synthetic(cells), out)
+
+
+def show_contrasts(found: Families, synthetic: bool, out: Path | None) -> None:
+    """Print and write what was found."""
     keys = ("upscaler", "backbone")
     console, written = _console(), []
-    for caption, findings in (
-        (differences.FAMILY.format(control=control), family),
-        (
-            f"Exploratory: floor, ceiling and other controls against {control} in macro AP.",
-            answer.adjusted(others),
-        ),
-    ):
-        if findings:
-            lines = differences.rows(findings)
-            console.print(differences.terminal(caption, keys, lines, differences.HEADINGS))
-            written.append(differences.markdown(caption, keys, lines, differences.HEADINGS))
-    sentences = [answer.answer(family, synthetic(cells)), *answer.shares(family)]
+    for caption, lines in differences.tables(found):
+        console.print(differences.terminal(caption, keys, lines, differences.HEADINGS))
+        written.append(differences.markdown(caption, keys, lines, differences.HEADINGS))
+    asked = answer.asked(found)
+    sentences = [answer.answer(asked, synthetic), *answer.shares(asked)]
     for sentence in sentences:
         say(sentence)
     if out:
         _write(out / "contrasts.md", "\n".join([*sentences, "", *written]))
-        _write(out / "contrasts.csv", differences.csv_text(found))
+        _write(out / "contrasts.csv", differences.families_csv(found))
         say(f"compare: {out}/contrasts.md, and contrasts.csv with every metric and class")
-    return found
 
 
-def tell_pair(cells: Sequence[Cell], a: str, b: str, margin: float, resamples: int) -> None:
-    """Print the differences between two variants in every metric and class."""
+def contrasts_for_page(
+    cells: Sequence[Cell], control: str, margin: float, resamples: int
+) -> tuple[list[Contrast], str]:
+    """Return every upscaler against `control`, or nothing where a page can do without, and why then."""
+    why = ""
+    if any(cell.predictions is None for cell in cells):
+        why = "a folder of results has no predictions; without --from they come out of DVC's cache"
+    elif control == answer.CONTROL and control not in {cell.sr for cell in cells}:
+        why = f"there is no result with sr: {control}; `srscene sweep --sr {control}` makes it"
+    if why:
+        say(f"report: the page has no contrasts: {why}")
+        return [], why
+    return contrasts.contrasts(cells, control, resamples, margin=margin), answer.NO_UPSCALER
+
+
+def tell_pair(cells: Sequence[Cell], a: str, b: str, margin: float, resamples: int, out: Path | None) -> None:
+    """Print the differences between two variants in every metric and class; write them into `out`."""
     groups = [contrasts.matching(cells, name) for name in (a, b)]
     found = contrasts.pair(groups[0], groups[1], resamples, margin=margin)
-    lines = differences.of_pair(found)
-    caption = differences.caption(found[0])
-    _console().print(differences.terminal(caption, ("",), lines, differences.HEADINGS))
+    caption, findings = differences.caption(found), differences.of_pair(found)
+    shown = caption, ("",), differences.pair_rows(findings), differences.HEADINGS
+    _console().print(differences.terminal(*shown))
+    if out:
+        _write(out / "pair.md", differences.markdown(*shown))
+        _write(out / "pair.csv", differences.csv_text([("pair", findings)]))
+        say(f"compare: {out}/pair.md, and pair.csv with all digits")
 
 
 def synthetic(cells: Sequence[Cell]) -> bool:

@@ -56,8 +56,8 @@ def read(variant: str, cells: Sequence[Cell]) -> Runs:
     for cell in cells:
         if cell.predictions is None:
             raise BadInput(
-                f"{cell.name}: its predictions are not here, but in DVC's cache where it ran; run "
-                "`dvc exp pull`, or compare there"
+                f"{cell.name}: a folder of results has no predictions, which differences need; leave out "
+                "--from where DVC has the experiments (`dvc exp pull` brings them)"
             )
         splits, _ = predictions.read(cell.predictions)
         threshold = cell.metrics["threshold"]

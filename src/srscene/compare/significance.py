@@ -8,6 +8,7 @@ variants count as independent: a seed that they share makes them alike, if anyth
 docs/statistics.md tells how often the intervals hold the truth.
 """
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,7 +23,9 @@ from srscene.evaluate.metrics import Floats
 LEVEL = 0.95
 POWER = 0.8
 MARGIN = 0.02
-"""Of a metric in 0..1: a smaller difference is as good as none."""
+"""Of PRIMARY, in which alone equivalence is concluded: a smaller difference is as good as none. Of a Hamming
+loss, say, it would be much.
+"""
 PRIMARY = "macro_ap"
 FEWEST_SEEDS = 3
 """Trainings of each variant, below which nothing is claimed about another one."""
@@ -39,7 +42,8 @@ class Difference:
     measure: str
     seeds: tuple[int, int]
     products: int
-    margin: float
+    margin: float | None
+    """Of equivalence; None where it is not asked for."""
     value_a: float | None
     value_b: float | None
     difference: float | None
@@ -51,11 +55,11 @@ class Difference:
     """Of a difference of `margin` or more (two one-sided tests)."""
     effect: float | None = None
     """The difference over its standard deviation between products (Cohen's d for pairs)."""
-    detectable: float | None = None
-    """The smallest true difference that would have been found with a probability of 80 %."""
     error_patches: float | None = None
     error_seeds: float | None = None
     """Standard errors; None below FEWEST_SEEDS trainings of each, and then all holds for these alone."""
+    freedom: float | None = None
+    """Degrees of freedom of both errors together."""
 
     @property
     def any_training(self) -> bool:
@@ -69,15 +73,33 @@ class Difference:
             return None
         return -self.difference if self.measure in LOWER_IS_BETTER else self.difference
 
+    def detectable(self, tests: int) -> float | None:
+        """Return the true difference that would have been found with a probability of 80 %, one of `tests`.
+
+        Found at 5 % / `tests`, as Holm's method asks of the smallest p: rather too large than too small.
+        """
+        if self.freedom is None or self.error_patches is None:
+            return None
+        error = np.hypot(self.error_patches, self.error_seeds or 0.0)
+        found = stats.t.isf((1 - LEVEL) / 2 / tests, self.freedom)
+        return float((found + stats.t.ppf(POWER, self.freedom)) * error)
+
 
 def contrast(a: Sample, b: Sample, margin: float = MARGIN) -> list[Difference]:
-    """Return the difference in each of MEASURES; raises BadInput where a and b are not resampled alike."""
+    """Return the difference in each of MEASURES, of which `margin` is PRIMARY's.
+
+    Raises BadInput where a and b are not resampled alike.
+    """
     if a.drawn.shape != b.drawn.shape or a.clusters != b.clusters:
         raise BadInput(f"{a.variant} and {b.variant}: not resampled alike; compare them in one call")
-    return [difference_in(a, b, number, margin) for number in range(len(MEASURES))]
+    return [
+        difference_in(a, b, number, margin if measure == PRIMARY else None)
+        for number, measure in enumerate(MEASURES)
+    ]
 
 
-def difference_in(a: Sample, b: Sample, number: int, margin: float) -> Difference:
+def difference_in(a: Sample, b: Sample, number: int, margin: float | None = None) -> Difference:
+    """Return the difference in one of MEASURES; without a margin nothing is said about equivalence."""
     of_a, of_b = a.values[:, number], b.values[:, number]
     seeds = len(of_a), len(of_b)
     value_a, value_b = (None if np.isnan(values).any() else float(values.mean()) for values in (of_a, of_b))
@@ -97,11 +119,11 @@ def difference_in(a: Sample, b: Sample, number: int, margin: float) -> Differenc
         low=difference - half,
         high=difference + half,
         p=_two_sided(difference, error, freedom),
-        p_equivalent=_one_sided(margin - abs(difference), error, freedom),
+        p_equivalent=None if margin is None else _one_sided(margin - abs(difference), error, freedom),
         effect=difference / float(np.sqrt(patches * a.clusters)) if patches else None,
-        detectable=half + float(stats.t.ppf(POWER, freedom)) * error,
         error_patches=float(np.sqrt(patches)),
         error_seeds=float(np.sqrt(sum(variance for variance, _ in trainings))) if trainings else None,
+        freedom=freedom,
     )
 
 
@@ -143,7 +165,11 @@ def _one_sided(distance: float, error: float, freedom: float) -> float:
 def holm(p: Sequence[float | None]) -> list[float | None]:
     """Return p values adjusted for all of them being tested (Holm); None stays None."""
     known = [value for value in p if value is not None]
-    adjusted = iter(multipletests(known, method="holm")[1] if known else ())
+    gc.freeze()  # multipletests collects garbage at each call: it need not look at all modules
+    try:
+        adjusted = iter(multipletests(known, method="holm")[1] if known else ())
+    finally:
+        gc.unfreeze()
     return [None if value is None else float(next(adjusted)) for value in p]
 
 
@@ -163,7 +189,7 @@ def share(a: Sample, control: Sample, ceiling: Sample, measure: str = PRIMARY) -
     There is none where the interval of the denominator touches 0: any share could be true then.
     """
     number = MEASURES.index(measure)
-    way = difference_in(ceiling, control, number, MARGIN)
+    way = difference_in(ceiling, control, number)
     if way.difference is None or way.low is None or way.high is None:
         return Share(None, why=f"{measure} is undefined, or its interval is")
     if way.gain is not None and way.gain < 0 < way.low * way.high:
