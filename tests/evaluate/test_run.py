@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -50,7 +51,7 @@ def run(
 ) -> dict[str, dict]:
     write(folder / "predictions.h5", {"val": val, "test": test}, {"backbone": "resnet50", "sr": "none"})
     write_csv(folder / "training.csv", Training._fields, [[1, 0.5, 0.6, 0.7, 0.001], [2, 0.4, "", "", 0]])
-    save_card(CARD, folder)
+    save_card(replace(CARD, training={"train": 1200, "val": 40, "seed": 7, "batch_size": 8}), folder)
     evaluate(
         folder / "predictions.h5",
         folder / "training.csv",
@@ -81,6 +82,7 @@ def test_the_model_card_says_what_it_is_and_what_it_scored(tmp_path: Path) -> No
     assert "- Nothing is known of Marine waters: no test patch has it." in card
     (tmp_path / "card.json").write_text("{}")
     assert "on 80 test patches of 80 Sentinel-2 products" in card
+    assert "- 1,200 training and 40 validation patches; seed 7, batch_size 8." in card
     evaluated = tmp_path / "predictions.h5", tmp_path / "training.csv", tmp_path / "card.json"
     options = section("evaluate", EvaluateOptions, resamples=100)
     with pytest.raises(BadInput, match=r"card\.json: .*a classifier's card.*dvc repro train"):

@@ -56,6 +56,8 @@ class ClassifierCard:
     """Attributes of the image store that it was trained on: bands, reflectance range, upscaler, scale, …"""
     statistics: Statistics | None = None
     """Of the images that it was trained on; None in a card from before they were noted."""
+    training: dict[str, Any] | None = None
+    """Patches of `train` and `val`, the seed, and the classifier's options; None in an older card."""
 
 
 def save_weights(model: nn.Module, file: Path) -> None:

@@ -42,8 +42,9 @@ from srscene.core.machine import Machine
 from srscene.core.outputs import whole_folder
 from srscene.core.ranks import claimed_together
 from srscene.core.scratch import code, fingerprint
-from srscene.core.store import PatchStore
+from srscene.core.store import PatchStore, Split
 
+TRAINED_ON: tuple[Split, ...] = ("train", "val")
 LOOK_EVERY = 50
 """Steps between two looks at whether a loss was not finite: each waits for the device."""
 
@@ -67,7 +68,7 @@ def train(
     accelerator = start_accelerator(precision)
     _check(store, options.batch_size, accelerator.num_processes)
     set_seed(seed)
-    model, card = _start(store, backbone, options, precision)
+    model, card = _start(store, backbone, options, seed, precision)
     if accelerator.is_main_process:
         _announce(store, model, card, options, accelerator)
     key = scratch_key(store, backbone, options, seed, f"{accelerator.device.type} {precision}")
@@ -107,7 +108,7 @@ def _check(store: PatchStore, batch_size: int, processes: int) -> None:
 
 
 def _start(
-    store: PatchStore, backbone: str, options: ClassifierOptions, precision: Precision
+    store: PatchStore, backbone: str, options: ClassifierOptions, seed: int, precision: Precision
 ) -> tuple[nn.Module, ClassifierCard]:
     """Return the untrained model and a card that lacks the results."""
     image_size = store.image_shape[0]
@@ -115,9 +116,10 @@ def _start(
     window = smallest_window(model, round(options.crop * image_size), image_size)
     start_at_prior(model, store.labels[store.indices("train")])
     mean, std = normalisation(model)
+    training = {split: len(store.indices(split)) for split in TRAINED_ON} | {"seed": seed}
     card = ClassifierCard(
         backbone, CLASSES, image_size, window, mean, std, options.pretrained, options.epochs, 0, None,
-        precision, store.attributes,
+        precision, store.attributes, training=training | options.model_dump(),
     )  # fmt: skip
     return model, card
 

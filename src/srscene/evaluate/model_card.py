@@ -61,6 +61,7 @@ def _text(
         "## Training",
         f"- {card['epochs']} epochs from {start} weights, on random windows of {card['window']} pixels, in "
         f"{card['precision']}.",
+        *_settings(card.get("training") or {}),
         f"- Kept: epoch {card['best_epoch']}, validation macro AP {_number(card['val_macro_ap'])}.",
         "",
         f"## Results on {test['n']:,} test patches of {test['products']:,} Sentinel-2 products",
@@ -79,6 +80,14 @@ def _text(
         *_limits(images.get("dataset"), classes, test),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _settings(training: Mapping[str, Any]) -> list[str]:
+    """Return what a classifier was trained with; an older card does not say it."""
+    if not training:
+        return []
+    chosen = ", ".join(f"{name} {training[name]}" for name in training if name not in ("train", "val"))
+    return [f"- {training['train']:,} training and {training['val']:,} validation patches; {chosen}."]
 
 
 def _limits(dataset: Any, classes: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
