@@ -71,7 +71,7 @@ def upscale_store(
     settings = [attributes, describe(device), torch.__version__, patches.digest, shard_writer.SHARD_BYTES]
     key = fingerprint(settings, _files(name, weights_folder))
     with claimed_together("upscale", key) as folder:
-        batch_size = fitting(folder, batch_size)
+        batch_size = min(ranks.gather(fitting(folder, batch_size)))  # before one of them notes another
         if ranks.main:
             processes = f" × {ranks.world} processes" if ranks.world > 1 else ""
             say(
