@@ -7,7 +7,6 @@ import bz2
 import gzip
 import tarfile
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +14,6 @@ import zstandard
 
 from srscene.core.console import BadInput, brief
 from srscene.core.disk import size
-from srscene.core.overlap import ahead
 from srscene.core.reading import what_it_is
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst")
@@ -46,16 +44,16 @@ def suffix(path: Path) -> str:
 
 
 class Unpacked:
-    """The tar in an archive, unpacked in a thread of its own while the pieces before are looked into.
+    """The tar in an archive. `checked` tells, at its end, whether checksums vouch for all of it.
 
-    `checked` tells, at its end, whether checksums vouch for all of it.
+    Not in a thread of its own: it would have to wait for the interpreter after each piece (measured: 0.6
+    times as fast).
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checked = suffix(path) != ".tar"
-        self._unpacking = self._unpack()
-        self._pieces: Any = ahead(lambda _: next(self._unpacking, b""), count())
+        self._pieces = self._unpack()
         self._broken: Exception | None = None
 
     def read(self, _: int = PIECE) -> bytes:
@@ -90,7 +88,6 @@ class Unpacked:
 
     def close(self) -> None:
         self._pieces.close()
-        self._unpacking.close()
 
     def _unpack(self) -> Any:
         with self.path.open("rb") as file:
