@@ -34,6 +34,7 @@ PIXEL = 10
 TOLERANCE = 0.1
 """Share by which a scene's pixels may be larger or smaller."""
 SUFFIXES = (*vector.FORMATS, ".tif")
+NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def predict_tiles(
             names = [f"{stem}_{tile.row}_{tile.column}" for tile in full]
             results = model.predict(np.stack([tile.image for tile in full]), names)
             found.append(Predicted(*(values[: len(batch)] for values in results)))
-            kept += [tile._replace(image=tile.image[:0]) for tile in batch]  # without its pixels
+            kept += [tile._replace(image=NO_IMAGE) for tile in batch]  # a view would keep all of its block
         return kept, found
 
     kept, found = halving("predict", run, batch_size)
