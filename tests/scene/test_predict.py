@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,11 @@ from typer.testing import CliRunner
 
 from srscene.cli import app
 from srscene.core.console import BadInput
+from srscene.core.machine import Machine
 from srscene.evaluate import model_card
+from srscene.scene import cut, predict
+from srscene.scene.grid import Grid
+from srscene.scene.source import Scene
 from tests.scene.trained import Trained, write_scene
 
 KNOWN = ("--offset", "0", "--scale", "10000")
@@ -68,6 +74,26 @@ def test_the_model_card_s_threshold_is_taken_unless_another_is_given(here: Path)
     model_card.write(here / "models/classifier/card.json", [], {}, test, here / "models/model_card.md")
     assert "labels from 0.15 on" in _said("scene.tif", "-o", "map.tif", *KNOWN)
     assert "labels from 0.4 on" in _said("scene.tif", "-o", "map.tif", "--threshold", "0.4", *KNOWN)
+
+
+def test_a_tile_that_is_done_holds_no_pixels(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor the block that it was cut from: of a whole product, these would be gigabytes."""
+    monkeypatch.setattr(cut, "BLOCK", 120)
+    blocks: list[weakref.ref[np.ndarray]] = []
+    held: list[bool] = []
+
+    def watched(scene: Scene, grid: Grid) -> Iterator[cut.Tile]:
+        for tile in cut.cut(scene, grid):
+            blocks.append(weakref.ref(tile.image if tile.image.base is None else tile.image.base))
+            yield tile
+            del tile
+            held.append(blocks[0]() is not None)
+
+    monkeypatch.setattr(predict, "cut", watched)
+    monkeypatch.setattr(Machine, "batch", lambda *_: 1)
+    _said("scene.tif", "-o", "map.tif", *KNOWN)
+    assert len(held) == 4
+    assert not held[-1]
 
 
 def test_half_a_stride_and_a_shift(here: Path) -> None:
