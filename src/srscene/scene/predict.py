@@ -28,6 +28,7 @@ from srscene.scene.grid import Grid, lay
 from srscene.scene.out import check_out
 from srscene.scene.source import Scene
 from srscene.scene.tile_map import TileMap
+from srscene.scene.tiles import give_back
 
 PIXEL = 10
 """m, of Sentinel-2's red, green and blue, which the models are made for."""
@@ -106,6 +107,7 @@ def predict_tiles(
             results = model.predict(np.stack([tile.image for tile in full]), names)
             found.append(Predicted(*(values[: len(batch)] for values in results)))
             kept += [tile._replace(image=NO_IMAGE) for tile in batch]  # a view would keep all of its block
+            give_back()
         return kept, found
 
     kept, found = halving("predict", run, batch_size)

@@ -1,6 +1,5 @@
 """Rows of tiles become pieces: cut to their cores, or faded into one another."""
 
-import ctypes
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from srscene.core.scratch import kept, piece
 from srscene.scene.cog import Layout, RowWriter, row_writer
 from srscene.scene.seams import Seams, fade
 from srscene.scene.source import Scene
-from srscene.scene.tiles import Axis, Pixels, Run, Tile, enlarged, row_of_tiles
+from srscene.scene.tiles import Axis, Pixels, Run, Tile, enlarged, give_back, row_of_tiles
 
 
 @dataclass
@@ -75,17 +74,11 @@ class Rows:
     def _tiles(self, index: int, batch: int, run: Run, bar: "tqdm[Any]") -> Iterator[Tile]:
         for tile in row_of_tiles(self.scene, self.rows[index], self.columns, self.scale, batch, run):
             yield tile
-            _give_back()
+            give_back()
             bar.update()
 
     def _path(self, index: int) -> Path:
         return self.folder / f"rows-{index:05}.tif"
-
-
-def _give_back() -> None:
-    """Return freed memory to the system: glibc keeps it, in holes that the next tile's arrays do not fit."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
 
 
 @dataclass

@@ -4,6 +4,7 @@ Windows are the tiles' cores with a halo around. At the scene's edge they are sh
 equally large and none sees more of an edge than the whole scene has.
 """
 
+import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -106,3 +107,9 @@ def padded(windows: Pixels, least: int) -> Pixels:
 def enlarged(valid: Valid, scale: int) -> Valid:
     """Return `valid` with each pixel as a block of scale × scale."""
     return valid.repeat(scale, 0).repeat(scale, 1)
+
+
+def give_back() -> None:
+    """Return freed memory to the system: glibc keeps it, in holes that the next tile's arrays do not fit."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
