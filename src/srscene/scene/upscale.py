@@ -30,8 +30,10 @@ from srscene.scene.tiles import SMALLEST, Pixels, padded
 from srscene.sr.common.upscaler import Upscale
 
 SUFFIXES = (".tif", ".tiff")
-JOINED = 7_000_000
-"""Pixels a second that become the file, with overviews, on two cores; GDAL's copy tells no progress here."""
+JOINED = 5_000_000
+"""Pixels a second that became the file, with overviews, of a whole tile on one core; GDAL's copy tells no
+progress here.
+"""
 PATCH = 120
 """Side of the patches that an upscaler's batch sizes count."""
 
