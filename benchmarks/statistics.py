@@ -5,7 +5,6 @@ rank labels. Products have effects that their patches share, trainings have effe
 What is compared goes the way of the real thing: the same resamples of whole products, the same code behind.
 """
 
-import gc
 from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
@@ -248,11 +247,7 @@ def counts(clusters: NDArray[np.intp], random: np.random.Generator) -> Floats:
 
 def outcomes(case: Case, count: int) -> list[Outcome]:
     """Return `count` repetitions, from seed 0 on."""
-    gc.freeze()  # Holm's function collects garbage at each call: it need not look at all modules
-    try:
-        return [repetition(case, seed) for seed in tqdm(range(count), case.name, leave=False, mininterval=1)]
-    finally:
-        gc.unfreeze()
+    return [repetition(case, seed) for seed in tqdm(range(count), case.name, leave=False, mininterval=1)]
 
 
 def run(count: int) -> None:

@@ -1,6 +1,6 @@
 """One experiment's results, and how they are kept as JSON."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,3 +72,11 @@ def read(folder: Path) -> list[Cell]:
             raise BadInput(f"{file}: {cell.name} is in another file too and would count twice; remove one")
         cells[cell.name] = cell
     return order(cells.values())
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return parameters by their names in params.yaml, sections and all: `classifier.epochs`."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from srscene.compare import cell, experiments, results
-from srscene.compare.cell import Cell
+from srscene.compare.cell import Cell, flat
 from srscene.compare.measured import read_measured
 from srscene.compare.sweep import LOGS
 from srscene.core.console import BadInput, brief, say
@@ -54,9 +54,9 @@ def from_experiments(names: Sequence[str] = ()) -> list[Cell]:
 
 def _unlike(params: dict[str, Any], like: dict[str, Any]) -> str:
     """Return the first setting in which two experiments differ."""
-    flat, other = (_flat(results.setting(values)) for values in (params, like))
-    key = next(key for key in [*flat, *other] if flat.get(key) != other.get(key))
-    return f"{key}: {brief(flat.get(key), 40)}, not {brief(other.get(key), 40)}"
+    one, other = (flat(results.setting(values)) for values in (params, like))
+    key = next(key for key in [*one, *other] if one.get(key) != other.get(key))
+    return f"{key}: {brief(one.get(key), 40)}, not {brief(other.get(key), 40)}"
 
 
 def _other_code(codes: Sequence[dict[str, str]]) -> str | None:
@@ -67,13 +67,6 @@ def _other_code(codes: Sequence[dict[str, str]]) -> str | None:
             if seen.setdefault(path, content) != content:
                 return path
     return None
-
-
-def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return found
 
 
 def _with_device(found: Cell, devices: dict[str, str]) -> Cell:

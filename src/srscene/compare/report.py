@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from srscene.compare import answer
 from srscene.compare.answer import Contrast, Finding
-from srscene.compare.cell import Cell, order
+from srscene.compare.cell import Cell, flat, order
 from srscene.compare.significance import FRAME
 from srscene.compare.tables import title
 from srscene.core.console import say
@@ -162,17 +162,10 @@ def _extent(findings: Sequence[Finding]) -> tuple[float, float]:
 
 def _settings(cells: Sequence[Cell]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the parameters that all cells share, and of each cell the others; by name, as in params.yaml."""
-    flat = [_flat(cell.setting) for cell in cells]
-    first = flat[0] if flat else {}
-    shared = {key: value for key, value in first.items() if all((key, value) in of.items() for of in flat)}
-    return shared, [{key: value for key, value in of.items() if key not in shared} for of in flat]
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
-    return found
+    each = [flat(cell.setting) for cell in cells]
+    first = each[0] if each else {}
+    shared = {key: value for key, value in first.items() if all((key, value) in of.items() for of in each)}
+    return shared, [{key: value for key, value in of.items() if key not in shared} for of in each]
 
 
 def _grid(cells: Sequence[Cell]) -> tuple[list[str], list[tuple[str, list[list[int]]]]]:
