@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from srscene.compare.experiments import LOCKED
+from srscene.compare.sweep import PATIENCE
 from tests.compare.toy_repo import log_of, make_toy, names, runs, wait
 from tests.pipeline.repository import Repo
 
@@ -124,6 +125,24 @@ def test_a_killed_sweep_goes_on(swept: tuple[Repo, str]) -> None:
     said = repo.run("srscene", *call)
     assert "sweep: 2 cells: " in said
     assert names(repo) >= {"none-resnet26-s0", "bicubic-resnet26-s0"}
+
+
+def test_a_sweep_that_is_terminated_in_a_script_s_background_takes_its_cells_along(
+    swept: tuple[Repo, str],
+) -> None:
+    """There, programs begin with Ctrl-C ignored, and so would the cells, which are ended by it."""
+    repo, _ = swept
+    call = "srscene sweep --sr none --backbone resnet26d & echo $!; wait"
+    log = log_of(repo, "none-resnet26d-s0")
+    piped = {"cwd": repo.folder, "env": repo.environment, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(["sh", "-c", call], **piped) as script:
+        assert script.stdout
+        sweep = int(script.stdout.readline())
+        wait(lambda: log.exists() and "Running stage" in log.read_text())
+        os.kill(sweep, signal.SIGTERM)
+        wait(lambda: not runs(log), PATIENCE / 2)
+        script.communicate()
+    assert "none-resnet26d-s0" not in names(repo)
 
 
 def test_a_sweep_killed_alone_leaves_cells_that_run_and_count(swept: tuple[Repo, str]) -> None:

@@ -154,7 +154,8 @@ def run(state: Plan, jobs: int) -> bool:
     failed: list[str] = []
     locked_out: Counter[str] = Counter()
     cache, device, measured = experiments.cache(), describe(pick_device()), read_measured(LOGS)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # in a script's background, cells would ignore the latter
+        signal.signal(number, signal.default_int_handler)
     with Follower(len(todo), estimate(todo, measured, jobs) if measured else None) as follower:
         try:
             while todo or running:
