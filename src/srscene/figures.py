@@ -83,11 +83,19 @@ def heat_bar(figure: Figure, axes: NDArray[np.object_], label: str) -> None:
 
 
 def save(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    """Write `figure` as PNG or PDF, as `path` is named, cut to its content, and close it.
+    """Write `figure` as PNG, cut to its content, and close it."""
+    _write(figure, path, dpi)
+    plt.close(figure)
 
-    No version, date or host is stored in it.
-    """
+
+def save_for_print(figure: Figure, path: Path, dpi: int = DPI) -> None:
+    """Do as `save` does; the same figure goes beside `path`, as PDF."""
+    _write(figure, path.with_suffix(".pdf"), dpi)
+    save(figure, path, dpi)
+
+
+def _write(figure: Figure, path: Path, dpi: int) -> None:
+    """Write PNG or PDF, as `path` is named, without version, date or host in it."""
     kind = path.suffix[1:]
     with whole_file(path) as temporary:
         figure.savefig(temporary, format=kind, dpi=dpi, bbox_inches="tight", metadata=UNSET[kind])
-    plt.close(figure)

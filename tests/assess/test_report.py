@@ -141,7 +141,7 @@ def test_report_and_figure_are_written(tmp_path: Path) -> None:
     draw(low, high, tmp_path / "alone.png")
     assert figure.read_bytes() == (tmp_path / "alone.png").read_bytes()
     assert {file.name for file in tmp_path.rglob("*.*") if file.parent.name in ("metrics", "plots")} == {
-        "upscaling.json", "upscaling.png",
+        "upscaling.json", "upscaling.png", "upscaling.pdf",
     }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ OUTPUTS = [
     "metrics/test.json", "metrics/constant.json", "metrics/classes.json", "metrics/intervals.json",
     "model_card.md",
     "plots/classes.csv", "plots/classes.png", "plots/precision_recall.csv", "plots/precision_recall.png",
-    "plots/training.png",
+    "plots/training.png", "plots/classes.pdf", "plots/precision_recall.pdf", "plots/training.pdf",
 ]  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def run(
 
 def test_numbers_and_figure_are_the_same_twice(tmp_path: Path) -> None:
     found = run(tmp_path, rows=2, columns=3)
-    figure = (tmp_path / "plots/gradcam.png").read_bytes()
+    figure, printed = ((tmp_path / f"plots/gradcam.{kind}").read_bytes() for kind in ("png", "pdf"))
     assert found["patches"] == 5
     assert found["grid"] == 3
     assert found["cams"] >= 5
@@ -75,6 +75,7 @@ def test_numbers_and_figure_are_the_same_twice(tmp_path: Path) -> None:
     assert 0 < found["entropy"] <= 1
     assert run(tmp_path, rows=2, columns=3) == found
     assert (tmp_path / "plots/gradcam.png").read_bytes() == figure
+    assert (tmp_path / "plots/gradcam.pdf").read_bytes() == printed
     assert b"Software" not in figure
     assert not list(tmp_path.rglob("*.tmp"))
     with Image.open(tmp_path / "plots/gradcam.png") as picture:

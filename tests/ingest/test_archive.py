@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from srscene.core.console import BadInput
 from srscene.core.store import PatchStore
-from srscene.ingest.archive import Unpacked
+from srscene.ingest.archive import Member, Unpacked
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.sources import Rejected, read_archive
@@ -154,6 +156,57 @@ def test_frames_of_zstd_and_what_is_to_be_skipped(plain, tmp_path, capsys):
     assert capsys.readouterr().out == ""
     found_in(tmp_path / "a.tar.zst", zstandard.compress(plain))
     assert "a.tar.zst has no checksum in it" in capsys.readouterr().out
+
+
+def test_members_of_gzip_and_zeros_between_them(plain, tmp_path):
+    half = len(plain) // 2
+    packed = gzip.compress(plain[:half]) + bytes(700_000) + gzip.compress(plain[half:]) + bytes(3)
+    assert found_in(tmp_path / "a.tar.gz", packed) == found_in(tmp_path / "a.tar.gz", gzip.compress(plain))
+    with pytest.raises(BadInput, match=r"a\.tar\.gz: damaged"):
+        found_in(tmp_path / "a.tar.gz", packed + b"more than a header has")
+
+
+@pytest.mark.parametrize("suffix", ["", *PACKED])
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_it_is_read_as_a_file_is(tmp_path_factory, suffix, data):
+    whole = random.Random(0).randbytes(1000) * 3000  # some pieces, none alike
+    path = tmp_path_factory.getbasetemp() / f"forwards.tar{suffix.removeprefix('.tar')}"
+    if not path.exists():
+        path.write_bytes(PACKED[suffix](whole) if suffix else whole)
+    at = 0
+    with closing(Unpacked(path)) as stream:
+        for skip, count in data.draw(
+            st.lists(st.tuples(st.integers(0, 2_000_000), st.integers(0, 1_500_000)))
+        ):
+            stream.seek(at + skip)
+            at = min(at + skip, len(whole))
+            assert stream.tell() == at
+            assert stream.read(count) == whole[at : at + count]
+            at = min(at + count, len(whole))
+
+
+NAMES_IN_TARS = ("a_b", "B" * 99, "c" * 100, "d" * 101, f"{'e' * 90}/{'f' * 90}", "ü/é_1")
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("name", NAMES_IN_TARS)
+def test_a_header_says_what_tarfile_reads_in_it(form, name):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=form) as tar:
+        if form == tarfile.USTAR_FORMAT and name == "d" * 101:
+            return  # it has no room for it
+        for size in (0, 1, 511, 513):
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = size, 1.5
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    read = []
+    for kind in (tarfile.TarInfo, Member):
+        packed.seek(0)
+        with tarfile.open(fileobj=packed, tarinfo=kind) as tar:
+            read.append([(each.name, each.size, each.type, each.offset_data) for each in tar])
+    assert read[0] == read[1]
+    assert len(read[0]) == 4
 
 
 def test_a_large_window_is_refused(tmp_path):

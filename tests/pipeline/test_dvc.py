@@ -26,6 +26,7 @@ def test_every_plot_is_there(repo: Repo) -> None:
     names = ("upscaling", "gradcam", "classes", "precision_recall", "training")
     for name in names:
         assert (repo.folder / f"plots/{name}.png").read_bytes().startswith(b"\x89PNG"), name
+        assert (repo.folder / f"plots/{name}.pdf").read_bytes().startswith(b"%PDF"), name
     repo.dvc("plots", "show")
 
 

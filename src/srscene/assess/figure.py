@@ -20,7 +20,7 @@ TITLES = {"srresnet": "SRResNet", "realesrgan": "Real-ESRGAN", "hat": "HAT", "se
 
 
 def draw(patches: PatchStore, upscaled: PatchStore, path: Path) -> None:
-    """Write a row a patch to `path` (PNG): the patch, and a square of it as each candidate shows it.
+    """Write a row a patch to `path`, PNG and PDF: the patch, and a square of it as each candidate shows it.
 
     Patches are spread evenly over the assessed split; the square is the patch's richest in detail.
     """
@@ -45,7 +45,7 @@ def draw(patches: PatchStore, upscaled: PatchStore, path: Path) -> None:
             ax.set_axis_off()
     if patches.has_reference:
         figure.supxlabel("PSNR and SSIM: the whole patch against its reference", fontsize=7)
-    figures.save(figure, path)
+    figures.save_for_print(figure, path)
 
 
 def richest(image: Image, side: int) -> tuple[int, int]:

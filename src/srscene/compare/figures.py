@@ -296,5 +296,4 @@ def _title(figure: Figure, text: str) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    for ending in ("png", "pdf"):
-        figures.save(figure, path.with_name(f"{path.name}.{ending}"), DPI)
+    figures.save_for_print(figure, path.with_name(f"{path.name}.png"), DPI)

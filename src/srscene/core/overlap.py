@@ -5,7 +5,7 @@ raises is raised where its work was asked for.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -16,7 +16,9 @@ Result = TypeVar("Result")
 DEPTH = 2
 
 
-def ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: int = 1) -> Iterator[Result]:
+def ahead(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int = 1
+) -> Generator[Result, None, None]:
     """Yield `work(item)` of each item, in order; threads do it up to DEPTH items each ahead."""
     pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[Result]] = deque()

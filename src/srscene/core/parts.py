@@ -9,10 +9,10 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import h5py
 import numpy as np
+from isal.isal_zlib import crc32
 
 from srscene.core import codec
 from srscene.core.codec import Image, Shape

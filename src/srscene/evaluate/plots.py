@@ -48,7 +48,7 @@ def draw_classes(
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], names[::-1], loc="upper center", bbox_to_anchor=(0.35, -0.1), ncols=2)
     axes.set_title(f"F2 of each class: {what}")
-    figures.save(figure, path)
+    figures.save_for_print(figure, path)
 
 
 def draw_precision_recall(
@@ -75,7 +75,7 @@ def draw_precision_recall(
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", box_aspect=1)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3)
     axes.set_title(f"Precision and recall: {what}", pad=20)
-    figures.save(figure, path)
+    figures.save_for_print(figure, path)
 
 
 def _named_lines(axes: Axes, classes: list[ClassCurve]) -> None:

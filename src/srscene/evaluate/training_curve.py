@@ -45,7 +45,7 @@ def read(path: Path) -> Training:
 
 
 def draw(training: Training, title: str, path: Path) -> None:
-    """Write `path` as PNG; the score is left out where no epoch was validated."""
+    """Write `path` as PNG, and PDF beside it; the score is left out where no epoch was validated."""
     scored = ~np.isnan(training.val_macro_ap)
     panels = 2 if scored.any() else 1
     figure, axes = plt.subplots(1, panels, figsize=(4 * panels, 3), squeeze=False, layout="constrained")
@@ -75,4 +75,4 @@ def draw(training: Training, title: str, path: Path) -> None:
         ax.set_xlim(0.5, len(training.epoch) + 0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    figures.save(figure, path)
+    figures.save_for_print(figure, path)

@@ -59,7 +59,7 @@ def draw(rows: list[Row], columns: int, title: str, path: Path, scale: Scale = "
         figure, grid, f"activation, of each {scale}'s maximum; ✓ and bold: true label; number: probability"
     )
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    figures.save(figure, path, dpi=100)  # so many photographs: under 1 MB, for git
+    figures.save_for_print(figure, path, dpi=100)  # so many photographs: under 1 MB, for git
 
 
 def _true_labels(row: Row, axes: Axes) -> None:

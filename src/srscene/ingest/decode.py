@@ -24,7 +24,7 @@ REFERENCE_BYTES = 4 << 20
 """That a reference's file may have."""
 
 
-class Refused(ValueError):
+class Refused(Exception):
     """Why a patch cannot be taken: the file, what was found, what was expected."""
 
 
@@ -73,31 +73,32 @@ class _LabelFile(BaseModel):
 
 
 def _read_labels(raw: RawPatch, listed: Listed) -> NDArray[np.uint8]:
-    if listed.labels is not None:
-        return _encode(listed.labels, f"{METADATA}: {raw.name}")
-    file, data = _file(raw, LABEL_FILE), _bytes(raw, LABEL_FILE)
     try:
-        names = _LabelFile.model_validate_json(data).labels
+        return _target(_label_names(raw) if listed.labels is None else listed.labels)
+    except ValueError as error:
+        file = _file(raw, LABEL_FILE) if listed.labels is None else f"{METADATA}: {raw.name}"
+        raise Refused(f"{file}: {error}") from None
+
+
+def _label_names(raw: RawPatch) -> tuple[str, ...]:
+    try:
+        return _LabelFile.model_validate_json(_bytes(raw, LABEL_FILE)).labels
     except ValidationError:
-        raise Refused(f'{file}: no list of labels in it, expected {{"labels": ["…", …], …}}') from None
-    return _encode(names, file)
-
-
-def _encode(names: tuple[str, ...], file: str) -> NDArray[np.uint8]:
-    if not names:
-        raise Refused(f"{file}: empty label list, expected at least one label")
-    try:
-        labels = _target(names)
-    except KeyError as error:
-        raise Refused(f"{file}: unknown label {error}, expected CORINE or 19-class names") from None
-    if not labels.any():
-        raise Refused(f"{file}: no label among the 19 classes, only {', '.join(names)}")
-    return labels
+        raise ValueError('no list of labels in it, expected {"labels": ["…", …], …}') from None
 
 
 @lru_cache(maxsize=4096)  # the same few thousand combinations come again and again
 def _target(names: tuple[str, ...]) -> NDArray[np.uint8]:
-    return encode(names)
+    """Return the 19 labels; raises ValueError where there is none among them, or one that nobody knows."""
+    if not names:
+        raise ValueError("empty label list, expected at least one label")
+    try:
+        labels = encode(names)
+    except KeyError as error:
+        raise ValueError(f"unknown label {error}, expected CORINE or 19-class names") from None
+    if not labels.any():
+        raise ValueError(f"no label among the 19 classes, only {', '.join(names)}")
+    return labels
 
 
 def _read_reference(path: Path) -> NDArray[np.uint8]:

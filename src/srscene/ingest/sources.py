@@ -16,7 +16,7 @@ from typing import NamedTuple
 from srscene.core.console import BadInput, brief, say
 from srscene.core.disk import size
 from srscene.core.reading import read_bytes
-from srscene.ingest.archive import PUBLISHED_MD5, Member, Unpacked, suffix
+from srscene.ingest.archive import PUBLISHED_MD5, Member, Unpacked, packed_as
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, of_sentinel2
 
 BAND_BYTES = 1 << 20
@@ -165,7 +165,7 @@ def find_archive(root: Path) -> Path | None:
 
     One that is called after radar or reference maps is none: the patches lie beside it.
     """
-    archives = sorted(path for path in root.glob("*") if path.is_file() and suffix(path))
+    archives = sorted(path for path in root.glob("*") if path.is_file() and packed_as(path))
     archives = [path for path in archives if "S2" in path.name or not _OTHER_ARCHIVE.search(path.name)]
     if len(archives) > 1:
         archives = [path for path in archives if "S2" in path.name] or archives
@@ -242,12 +242,20 @@ def _read_members(stream: Unpacked, listed: Collection[str]) -> Iterator[tuple[s
 
     Of a file that is too large comes one byte more than it may have.
     """
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=Member) as tar:  # type: ignore[call-overload]
-        for member in tar:
-            tar.members.clear()  # else it keeps all 7 million
+    with tarfile.TarFile(fileobj=stream, tarinfo=Member) as tar:  # type: ignore[arg-type]
+        while member := tar.next():
+            tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all 7 million
             place, _, file = member.name.rpartition("/")
             name = place.rpartition("/")[2]
             if name and member.isfile() and file.startswith(f"{name}_"):
                 what = file[len(name) + 1 :]
                 wanted = what in LARGEST and name in listed
-                yield place, what, tar.extractfile(member).read(LARGEST[what] + 1) if wanted else b""
+                yield place, what, _data(stream, member, LARGEST[what] + 1) if wanted else b""
+
+
+def _data(stream: Unpacked, member: tarfile.TarInfo, largest: int) -> bytes:
+    count = min(member.size, largest)
+    data = stream.read(count)
+    if len(data) < count:
+        raise tarfile.ReadError("unexpected end of data")
+    return data
