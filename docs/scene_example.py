@@ -93,7 +93,9 @@ def draw(path: Path, pictures: dict[str, np.ndarray], out: Path) -> None:
     with open_scene(path, offset=0, scale=10_000, reflectance_max=model.images.reflectance_max) as scene:
         image, _ = scene.read(0, 0, scene.height, scene.width)
         grid = Grid(scene.height, scene.width, model.tile, model.tile // 2)
-        tiles = predict_tiles(scene, grid, model, 1, threshold, params.read("machine", Machine))
+        with tempfile.TemporaryDirectory() as scratch:
+            machine = params.read("machine", Machine)
+            tiles = predict_tiles(scene, grid, model, 1, threshold, machine, Path(scratch))
     top, left = richest(image, CROP)
     figure = plt.figure(figsize=(WIDTH, 7.3), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=[2.05, 1])

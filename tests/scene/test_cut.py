@@ -37,6 +37,10 @@ def test_tiles_are_windows_of_the_scene(
     assert sorted((tile.row, tile.column) for tile in tiles) == [
         (r, c) for r in grid.rows for c in grid.columns
     ]
+    with open_scene(tmp_path / "scene.tif", offset=0, scale=10_000, reflectance_max=2000) as scene:
+        for start in {1, len(tiles) // 2, len(tiles)}:
+            rest = [(tile.row, tile.column) for tile in cut(scene, grid, start)]
+            assert rest == [(tile.row, tile.column) for tile in tiles[start:]]
     for tile in tiles:
         window = whole[tile.row : tile.row + 120, tile.column : tile.column + 120]
         assert np.array_equal(tile.image, window)

@@ -1,6 +1,7 @@
 """srscene predict: from a scene to a map, without DVC, git or params.yaml, and one line for what can't be."""
 
 import json
+import os
 import shutil
 import weakref
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ from srscene.cli import app
 from srscene.core.console import BadInput
 from srscene.core.machine import Machine
 from srscene.evaluate import model_card
-from srscene.scene import cut, predict
+from srscene.scene import cut, found, predict
 from srscene.scene.grid import Grid
 from srscene.scene.source import Scene
 from tests.scene.trained import Trained, write_scene
+from tests.scene.upscaling import STRIPS, damage
 
 KNOWN = ("--offset", "0", "--scale", "10000")
 
@@ -56,7 +58,14 @@ def test_models_alone_are_enough(here: Path) -> None:
     made = info["layer_metadata"]
     assert (made["sr"], made["scene_offset"], made["reflectance_max"]) == ("srresnet", "0, 0, 0", "2000")
     assert Path("map.png").stat().st_size > 10_000
-    assert {file.name for file in here.iterdir()} == {"models", "scene.tif", "map.gpkg", "map.png"}
+    assert {file.name for file in here.iterdir()} == {
+        "models",
+        "scene.tif",
+        "map.gpkg",
+        "map.png",
+        ".scratch",
+    }
+    assert not list(here.glob(".scratch/*/*"))
 
 
 def test_the_raster_and_geojson_say_what_made_them_too(here: Path) -> None:
@@ -82,8 +91,8 @@ def test_a_tile_that_is_done_holds_no_pixels(here: Path, monkeypatch: pytest.Mon
     blocks: list[weakref.ref[np.ndarray]] = []
     held: list[bool] = []
 
-    def watched(scene: Scene, grid: Grid) -> Iterator[cut.Tile]:
-        for tile in cut.cut(scene, grid):
+    def watched(scene: Scene, grid: Grid, start: int) -> Iterator[cut.Tile]:
+        for tile in cut.cut(scene, grid, start):
             blocks.append(weakref.ref(tile.image if tile.image.base is None else tile.image.base))
             yield tile
             del tile
@@ -94,6 +103,30 @@ def test_a_tile_that_is_done_holds_no_pixels(here: Path, monkeypatch: pytest.Mon
     _said("scene.tif", "-o", "map.tif", *KNOWN)
     assert len(held) == 4
     assert not held[-1]
+
+
+@pytest.mark.parametrize("seconds", [0, 30])
+def test_a_run_that_failed_goes_on_to_the_same_map(
+    trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    monkeypatch.setattr(cut, "BLOCK", 120)
+    monkeypatch.setattr(found, "SECONDS", seconds)
+    monkeypatch.setattr(Machine, "batch", lambda *_: 1)
+    scene = write_scene(here / "long.tif", trained.reflectance.reshape(3, -1, 120), **STRIPS)
+    sound, stamps = scene.read_bytes(), scene.stat()
+    damage(scene)
+    os.utime(scene, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    assert "damaged in rows" in _refused("long.tif", "-o", "map.tif", *KNOWN)
+    assert not (here / "map.tif").exists()
+    done = int(sorted(here.rglob("tiles-*.npz"))[-1].stem.rpartition("-")[2])
+    scene.write_bytes(sound)
+    os.utime(scene, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    said = _said("long.tif", "-o", "map.tif", *KNOWN)
+    assert f"{done}/12" in said.split("\r")[1]
+    went_on = (here / "map.tif").read_bytes()
+    assert not list(here.glob(".scratch/*/*"))
+    _said("long.tif", "-o", "map.tif", *KNOWN)
+    assert (here / "map.tif").read_bytes() == went_on
 
 
 def test_half_a_stride_and_a_shift(here: Path) -> None:

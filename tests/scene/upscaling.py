@@ -39,7 +39,7 @@ def upscaled(
 
 
 def damage(path: Path) -> None:
-    """Blank what lies in the middle of a file."""
+    """Overwrite what lies in the middle of a file; zeros there GDAL may take for data."""
     data = path.read_bytes()
     middle = len(data) * 3 // 5
-    path.write_bytes(data[:middle] + bytes(400) + data[middle + 400 :])
+    path.write_bytes(data[:middle] + b"\xff" * 400 + data[middle + 400 :])

@@ -1,7 +1,7 @@
 """From a scene to the tiles of a grid. Blocks are read ahead, so memory is flat in the scene's size."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
@@ -29,23 +29,29 @@ class Tile(NamedTuple):
     valid: float
 
 
-def cut(scene: Scene, grid: Grid) -> Iterator[Tile]:
-    """Yield all tiles of the grid, block by block; one without any data is black."""
-    for rows, columns, image, valid in _blocks(scene, grid):
-        for row, column in product(rows, columns):
+def cut(scene: Scene, grid: Grid, start: int = 0) -> Iterator[Tile]:
+    """Yield the tiles of the grid, block by block, but the first `start`; one without any data is black."""
+    places = list(product(_groups(grid.rows, grid), _groups(grid.columns, grid)))
+    while places and start >= (count := len(places[0][0]) * len(places[0][1])):
+        start -= count
+        del places[0]
+    for rows, columns, image, valid in _blocks(scene, grid.size, places):
+        for row, column in islice(product(rows, columns), start, None):
             top, left = row - rows[0], column - columns[0]
             window = slice(top, top + grid.size), slice(left, left + grid.size)
             there = valid[window]
             yield Tile(row, column, filled(image[window], there), float(there.mean()))
+        start = 0
 
 
-def _blocks(scene: Scene, grid: Grid) -> Iterator[tuple[range, range, Image, NDArray[np.bool_]]]:
+def _blocks(
+    scene: Scene, size: int, places: list[tuple[range, range]]
+) -> Iterator[tuple[range, range, Image, NDArray[np.bool_]]]:
     """Return the first rows and columns of tiles side by side, the block (h, w, 3) of them all, its mask."""
-    places = list(product(_groups(grid.rows, grid), _groups(grid.columns, grid)))
 
     def read(place: tuple[range, range]) -> tuple[range, range, Image, NDArray[np.bool_]]:
         rows, columns = place
-        height, width = (starts[-1] - starts[0] + grid.size for starts in place)
+        height, width = (starts[-1] - starts[0] + size for starts in place)
         return rows, columns, *scene.read(rows[0], columns[0], height, width)
 
     return ahead(read, places)  # while one block is computed on

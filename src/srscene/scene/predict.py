@@ -6,24 +6,29 @@ classifier's card.
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
+from srscene import classify, sr
 from srscene.core.console import BadInput, brief, progress, say
 from srscene.core.device import describe, halving
 from srscene.core.labels import CLASSES, short_label
 from srscene.core.machine import Machine
+from srscene.core.scratch import claimed, code, fingerprint, remove
 from srscene.scene import raster, vector
-from srscene.scene.classifier import Predicted, SceneClassifier
-from srscene.scene.cut import Tile, cut
+from srscene.scene.classifier import SceneClassifier
+from srscene.scene.cut import cut
 from srscene.scene.familiarity import compare, distances
+from srscene.scene.found import Found, Pieces, joined
 from srscene.scene.grid import Grid, lay
 from srscene.scene.out import check_out
 from srscene.scene.source import Scene
@@ -35,7 +40,6 @@ PIXEL = 10
 TOLERANCE = 0.1
 """Share by which a scene's pixels may be larger or smaller."""
 SUFFIXES = (*vector.FORMATS, ".tif")
-NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -70,21 +74,29 @@ def predict_scene(
         vector.check(scene.crs, out)
     stride = _pixels(tiling.stride, model.tile)
     grid = lay(scene.name, scene.height, scene.width, model.tile, stride, tiling.shift)
-    tiles = predict_tiles(scene, grid, model, tiling.least_valid, threshold, machine)
-    (raster if out.suffix == ".tif" else vector).write(tiles, out)
-    if picture:
-        from srscene.scene import figure  # it takes a second
+    with claimed("predict", _key(scene, grid, model, tiling.least_valid, machine)) as folder:
+        tiles = predict_tiles(scene, grid, model, tiling.least_valid, threshold, machine, folder)
+        (raster if out.suffix == ".tif" else vector).write(tiles, out)
+        if picture:
+            from srscene.scene import figure  # it takes a second
 
-        figure.draw(scene, tiles, picture)
+            figure.draw(scene, tiles, picture)
+    remove(folder)
     _tell(tiles, out)
 
 
 def predict_tiles(
-    scene: Scene, grid: Grid, model: SceneClassifier, least_valid: float, threshold: float, machine: Machine
+    scene: Scene,
+    grid: Grid,
+    model: SceneClassifier,
+    least_valid: float,
+    threshold: float,
+    machine: Machine,
+    folder: Path,
 ) -> TileMap:
     """Return the map of a scene; raises BadInput where no tile has enough data.
 
-    Batches are full, as the pipeline's are: copies of the last tile fill up the last one.
+    What is found is kept in `folder`, and what an earlier run left there counts.
     """
     device, upscaler = model.device, model.upscaler
     batch_size = machine.batch(device, upscaler.gpu_batch, upscaler.cpu_batch)
@@ -94,37 +106,52 @@ def predict_tiles(
         f"{model.images.precision}; {describe(device)}, batches of {batch_size}: {len(grid):,} tiles of "
         f"{side}, {grid.stride} px apart; labels from {threshold:g} on"
     )
-    stem = Path(scene.name).stem
-
-    def run(batch_size: int) -> tuple[list[Tile], list[Predicted]]:
-        shown = progress(cut(scene, grid), "predict", "tile", len(grid))
-        usable = (tile for tile in shown if tile.valid > 0 and tile.valid >= least_valid)
-        kept: list[Tile] = []
-        found: list[Predicted] = []
-        while batch := list(islice(usable, batch_size)):
-            full = batch + batch[-1:] * (batch_size - len(batch))
-            names = [f"{stem}_{tile.row}_{tile.column}" for tile in full]
-            results = model.predict(np.stack([tile.image for tile in full]), names)
-            found.append(Predicted(*(values[: len(batch)] for values in results)))
-            kept += [tile._replace(image=NO_IMAGE) for tile in batch]  # a view would keep all of its block
-            give_back()
-        return kept, found
-
-    kept, found = halving("predict", run, batch_size)
-    if not kept:
+    parts = halving("predict", partial(_find, scene, grid, model, least_valid, folder), batch_size)
+    if not parts:
         raise BadInput(
             f"{scene.name}: no tile has data in {least_valid:.0%} of its pixels; try a smaller --valid, or "
             "another scene"
         )
-    probabilities, means = (np.concatenate(values) for values in zip(*found, strict=True))
-    rows, columns = np.array([[tile.row, tile.column] for tile in kept], np.int32).T
-    valid = np.array([tile.valid for tile in kept], np.float32)
-    distance = _distance(means, model)
-    order = np.lexsort((columns, rows))
+    found = joined(parts)
+    distance = _distance(found.means, model)
+    order = np.lexsort((found.columns, found.rows))
     return TileMap(
-        grid, scene.transform, scene.crs, rows[order], columns[order], valid[order], distance[order],
-        probabilities[order], threshold, _provenance(scene, model, threshold),
+        grid, scene.transform, scene.crs, found.rows[order], found.columns[order], found.valid[order],
+        distance[order], found.probabilities[order], threshold, _provenance(scene, model, threshold),
     )  # fmt: skip
+
+
+def _key(scene: Scene, grid: Grid, model: SceneClassifier, least_valid: float, machine: Machine) -> str:
+    """Return what stands for all that may change a probability."""
+    made = [model.weights, model.card.precision, model.images.model_dump(), describe(model.device)]
+    tiles = [scene.stamps(), scene.radiometry, grid, least_valid, machine.batch_size]
+    upscalers = Path(sr.__file__).parent
+    places = upscalers / model.images.sr / "model", upscalers / "common", Path(classify.__file__).parent
+    return fingerprint([tiles, made, torch.__version__], code(Path(__file__).parent, *places))
+
+
+def _find(
+    scene: Scene, grid: Grid, model: SceneClassifier, least_valid: float, folder: Path, batch_size: int
+) -> list[Found]:
+    """Return what is found in the tiles with enough data, those first that `folder` knows.
+
+    Batches are full, as the pipeline's are: copies of the last tile fill up the last one.
+    """
+    stem = Path(scene.name).stem
+    with Pieces(folder) as pieces:
+        tiles = progress(cut(scene, grid, pieces.stop), "predict", "tile", len(grid), pieces.stop)
+        numbered = enumerate(tiles, pieces.stop + 1)
+        usable = (pair for pair in numbered if pair[1].valid > 0 and pair[1].valid >= least_valid)
+        while pairs := list(islice(usable, batch_size)):
+            stop, batch = pairs[-1][0], [tile for _, tile in pairs]
+            full = batch + batch[-1:] * (batch_size - len(batch))
+            names = [f"{stem}_{tile.row}_{tile.column}" for tile in full]
+            results = model.predict(np.stack([tile.image for tile in full]), names)
+            rows, columns = np.array([[tile.row, tile.column] for tile in batch], np.int32).T
+            valid = np.array([tile.valid for tile in batch], np.float32)
+            pieces.add(Found(rows, columns, valid, *(values[: len(batch)] for values in results)), stop)
+            give_back()
+        return pieces.found
 
 
 def _check_pixels(scene: Scene) -> None:

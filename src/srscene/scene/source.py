@@ -74,6 +74,13 @@ class Scene:
         self.dtype = np.result_type(*(file.dtypes[band - 1] for file, band in files))
         """Of the stored numbers."""
 
+    def stamps(self) -> list[tuple[int, str, int, int]]:
+        """Return each band's number, and name, size and time of its files: hashing them would take longer
+        than some upscalers.
+        """
+        read = [(band, path, path.stat()) for paths, band in self.sources for path in paths]
+        return [(band, str(path.resolve()), found.st_size, found.st_mtime_ns) for band, path, found in read]
+
     @property
     def paths(self) -> set[Path]:
         """The files that are read, with their sidecars; of what lies in a zip, the zip."""

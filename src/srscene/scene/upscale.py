@@ -60,7 +60,7 @@ def upscale_scene(
     batch = max(1, patches * PATCH**2 // (seams.tile + 2 * seams.halo) ** 2)
     tags = _tags(model, precision) | scene.tags()
     dtype = _reflectance_dtype(scene) if reflectance else "uint8"
-    settings = [_stamps(scene), scene.radiometry, tags, seams, dtype, batch]
+    settings = [scene.stamps(), scene.radiometry, tags, seams, dtype, batch]
     key = fingerprint([settings, describe(device), torch.__version__], _files(model.name))
     with claimed("scene", key) as folder:
         say(
@@ -142,14 +142,6 @@ def _tags(model: Model, precision: str) -> dict[str, str]:
         "reflectance_max": str(model.reflectance_max),
         "srscene": version("srscene"),
     }
-
-
-def _stamps(scene: Scene) -> list[tuple[int, str, int, int]]:
-    """Return each band's number, and name, size and time of its files: hashing them would take longer than
-    some upscalers.
-    """
-    read = [(band, path) for paths, band in scene.sources for path in paths]
-    return [(band, str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for band, path in read]
 
 
 def _files(name: str) -> list[Path]:
