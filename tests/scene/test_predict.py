@@ -224,6 +224,7 @@ def test_what_can_t_be_is_one_line_and_no_file(
             {"crs": "EPSG:3857", "transform": Affine(10, 0, 1_550_000, 0, -10, 6_446_000)},
             "pixels of 6.44 × 6.42 m on the ground, expected 10 m",
         ),
+        ({"transform": Affine(10, 6, 399_960, 0, -8, 5_300_040)}, "slanted pixels, expected square ones"),
         ({"transform": Affine(10, 0, 1e9, 0, -10, 1e12)}, "nowhere on Earth (Point outside of projection"),
         (
             {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 14, 0, -1e-4, 48)},

@@ -162,16 +162,21 @@ def _check_pixels(scene: Scene) -> None:
     remedy = f"warp it, e.g. gdalwarp -t_srs EPSG:32633 -tr {PIXEL} {PIXEL} (your UTM zone)"
     if not scene.crs.is_projected:
         raise BadInput(f"{scene.name}: pixels in degrees, expected {PIXEL} m, as the models saw; {remedy}")
-    across, down = _on_the_ground(scene, scene.crs)
+    sides = _on_the_ground(scene, scene.crs)
+    across, down = np.hypot(*sides)
     if not all(abs(side / PIXEL - 1) <= TOLERANCE for side in (across, down)):  # nor where it is NaN
         raise BadInput(
             f"{scene.name}: pixels of {across:.3g} × {down:.3g} m on the ground, expected {PIXEL} m, as the "
             f"models saw; {remedy}"
         )
+    if abs(sides[:, 0] @ sides[:, 1]) > TOLERANCE * across * down:
+        raise BadInput(f"{scene.name}: slanted pixels, expected square ones, as the models saw; {remedy}")
 
 
-def _on_the_ground(scene: Scene, crs: CRS) -> tuple[float, float]:
-    """Return how wide and high the scene's middle pixel is in m, whatever the CRS makes of its units."""
+def _on_the_ground(scene: Scene, crs: CRS) -> NDArray[np.float64]:
+    """Return how the upper and the left side of the scene's middle pixel run, m, (east and north, side),
+    whatever the CRS makes of its units.
+    """
     column, row = scene.width / 2, scene.height / 2
     corners = [(column, row), (column + 1, row), (column, row + 1)]
     x, y = zip(*(scene.transform @ corner for corner in corners), strict=True)
@@ -184,8 +189,7 @@ def _on_the_ground(scene: Scene, crs: CRS) -> tuple[float, float]:
             f"{scene.name}: nowhere on Earth ({brief(error)}), expected a place in {crs.to_string()[:40]}; "
             "name the scene's own CRS: rio edit-info --crs EPSG:32633 SCENE"
         ) from None
-    across, down = np.hypot(east[1:] - east[0], north[1:] - north[0])
-    return float(across), float(down)
+    return np.array([east[1:] - east[0], north[1:] - north[0]])
 
 
 def _pixels(stride: str, side: int) -> int:
