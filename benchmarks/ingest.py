@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import zstandard
+from isal import igzip
 
 from benchmarks.common import Row, compare, peak_memory, rates, show
 from srscene.core.console import say
@@ -35,6 +36,7 @@ from srscene.ingest.tiff import PIXEL_BYTES, SIZE
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, LISTS, TORCHGEO_LISTS, V1_FOLDER, write_lists
 
 SUFFIXES = [*BAND_FILES, LABEL_FILE]
+PACKERS: dict[str, Callable[[Path, str], Any]] = {".tar.gz": gzip.open, ".tar.zst": zstandard.open}
 OPTIONS = IngestOptions(reflectance_max=2000, on_error="stop")
 
 
@@ -46,9 +48,9 @@ def run(quick: bool) -> list[Row]:
         names = make_tree(root / "raw", count, copy_as_another)
         cases = readers(root / "raw", names)
         reading = rates("ingest", "patch", count, compare(cases, rounds), next(iter(cases)))
-        whole = rates(
-            "ingest", "patch", count, compare(ingestions(root, root / "raw"), 3), "srscene, tree to store"
-        )
+        archives = {suffix: pack(root / "raw", root / suffix, suffix) for suffix in PACKERS}
+        seconds = compare(ingestions(root, archives), 3) | compare(decompressors(archives), 3)
+        whole = rates("ingest", "patch", count, seconds, "srscene, tree to store")
         return reading + whole + memory(root, 200 if quick else 1000)
 
 
@@ -125,23 +127,40 @@ def readers(root: Path, names: list[str]) -> dict[str, Callable[[], object]]:
     }
 
 
-def ingestions(root: Path, raw: Path) -> dict[str, Callable[[], object]]:
+def ingestions(root: Path, archives: dict[str, Path]) -> dict[str, Callable[[], object]]:
     """Return whole ingestions, with as many threads as there are cores."""
-    gz = pack(raw, root / "gz", ".tar.gz", gzip.open)
-    zst = pack(raw, root / "zst", ".tar.zst", zstandard.open)
     return {
         f"srscene, {name} to store": partial(ingest, source, root / "out", "bigearthnet", OPTIONS)
-        for name, source in {"tree": raw, ".tar.gz": gz, ".tar.zst": zst}.items()
+        for name, source in {"tree": root / "raw", **archives}.items()
     }
 
 
-def pack(raw: Path, folder: Path, suffix: str, compressed: Callable[[Path, str], Any]) -> Path:
+def decompressors(archives: dict[str, Path]) -> dict[str, Callable[[], object]]:
+    """Return what unpacks an archive, in one thread, and does nothing with it; ingest uses ISA-L and zstd."""
+
+    def drain(unpacked: Callable[[Path], Any], archive: Path) -> None:
+        with unpacked(archive) as stream:
+            while stream.read(1 << 17):
+                pass
+
+    cases: list[tuple[str, str, Callable[[Path], Any]]] = [
+        ("zlib", ".tar.gz", gzip.open),
+        ("ISA-L", ".tar.gz", igzip.open),
+        ("zstd", ".tar.zst", zstandard.open),
+    ]
+    return {
+        f"{name} alone, {suffix}": partial(drain, unpacked, archives[suffix] / f"BigEarthNet{suffix}")
+        for name, suffix, unpacked in cases
+    }
+
+
+def pack(raw: Path, folder: Path, suffix: str) -> Path:
     """Pack the tree into an archive in `folder`, and copy its lists."""
     folder.mkdir()
     for file in LISTS.values():
         shutil.copy(raw / file, folder)
     with (
-        compressed(folder / f"BigEarthNet{suffix}", "wb") as file,
+        PACKERS[suffix](folder / f"BigEarthNet{suffix}", "wb") as file,
         tarfile.open(fileobj=file, mode="w|", format=tarfile.GNU_FORMAT) as tar,
     ):
         tar.add(raw / V1_FOLDER, V1_FOLDER)
