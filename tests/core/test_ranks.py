@@ -24,14 +24,17 @@ def test_the_first_of_slurms_nodes(nodes: str, first: str) -> None:
     assert ranks._first_node(nodes) == first
 
 
-def test_steps_of_slurm_take_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_of_slurm_and_runs_of_open_mpi_take_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ranks._port() == 29_500
-    monkeypatch.setenv("SLURM_JOB_ID", "4711")
     ports = []
+    for run in ("1140785153", "1140064257"):  # as two in a row were called
+        monkeypatch.setenv("PMIX_NAMESPACE", run)
+        ports.append(ranks._port())
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
     for step in ("0", "1"):
         monkeypatch.setenv("SLURM_STEP_ID", step)
         ports.append(ranks._port())
-    assert len(set(ports)) == 2
+    assert len(set(ports)) == 4
     assert all(1024 < port < 32768 for port in ports)
 
 

@@ -284,6 +284,10 @@ def _first_node(nodes: str) -> str:
 
 
 def _port() -> int:
-    """Return a port that other steps of Slurm on the same node do not take; elsewhere accelerate's."""
-    job, step = (os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
-    return 15_000 + (131 * int(job) + int(step)) % 15_000 if job.isdecimal() and step.isdecimal() else 29_500
+    """Return a port that other runs of Slurm or Open MPI on the same node do not take; else accelerate's."""
+    job, step, run = (
+        os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID", "PMIX_NAMESPACE")
+    )
+    if job.isdecimal() and step.isdecimal():
+        return 15_000 + (131 * int(job) + int(step)) % 15_000
+    return 15_000 + int(run) % 15_000 if run.isdecimal() else 29_500
