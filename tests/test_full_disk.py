@@ -24,7 +24,7 @@ FULL = [
     ("train", 3 << 20, "checkpoint.pt"),
     ("predict", 500, "predictions.h5"),
     ("evaluate", 100, ".json"),
-    ("evaluate", 8000, ".pdf"),
+    ("evaluate", 8000, ".png"),
 ]
 """Stage, bytes that a file can have, and what does not fit."""
 

@@ -90,8 +90,9 @@ def save(figure: Figure, path: Path, dpi: int = DPI) -> None:
 
 def save_for_print(figure: Figure, path: Path, dpi: int = DPI) -> None:
     """Do as `save` does; the same figure goes beside `path`, as PDF."""
+    _write(figure, path, dpi)
     _write(figure, path.with_suffix(".pdf"), dpi)
-    save(figure, path, dpi)
+    plt.close(figure)
 
 
 def _write(figure: Figure, path: Path, dpi: int) -> None:
