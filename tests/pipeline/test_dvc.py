@@ -60,6 +60,9 @@ def test_the_way_back_from_somebody_elses_results(repo: Repo) -> None:
             out["md5"] = out["md5"][::-1] if ".dir" not in out["md5"] else out["md5"][31::-1] + ".dir"
     lock.write_text(yaml.safe_dump(theirs, sort_keys=False))
     repo.commit("Their results")
+    known = repo.dvc("exp", "run", "-S", "sr=bicubic", "-S", "backbone=resnet34")
+    assert "evaluate" not in executed(known)  # restored from the run-cache
+    repo.run("git", "restore", ".")
     repo.repro()
     repo.dvc("exp", "run", "-S", "sr=bicubic", "-S", "backbone=resnet34")
     repo.run("git", "restore", "params.yaml")
