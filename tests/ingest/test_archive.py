@@ -166,6 +166,24 @@ def test_members_of_gzip_and_zeros_between_them(plain, tmp_path):
         found_in(tmp_path / "a.tar.gz", packed + b"more than a header has")
 
 
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.zst"])  # bz2 reads nothing behind its end
+def test_a_hole_behind_a_packed_tar_is_damage(plain, tmp_path, suffix):
+    archive = tmp_path / f"a{suffix}"
+    archive.write_bytes(PACKED[suffix](plain))
+    os.truncate(archive, 1 << 38)
+    with pytest.raises(BadInput, match=r"damaged .*nobody can tell which patches are right"):
+        list(read_archive(archive, {NAME}))
+
+
+@pytest.mark.parametrize("size", [b"-1", b"-2000", b"-0000001000"])
+def test_a_file_of_less_than_nothing_is_damage(tmp_path, size):
+    damaged = bytearray(tar_of(("B04.tif", bytes(600)), ("B03.tif", b"b")))
+    damaged[124:136], damaged[148:156] = size.ljust(12, b"\0"), b" " * 8
+    damaged[148:156] = b"%06o\0 " % sum(damaged[:512])
+    (found,) = found_in(tmp_path / "a.tar", damaged)
+    assert "cut short or damaged (a header of -" in found.reason
+
+
 @pytest.mark.parametrize("suffix", ["", *PACKED])
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)

@@ -28,6 +28,8 @@ PIECE = 1 << 17
 """Bytes unpacked at a time; a block of zstd has no more."""
 PIECES = 8
 """That are handed over at once."""
+FILLING = 1 << 20
+"""Zeros that may fill up a tape's block; a file's hole may have terabytes of them."""
 WINDOW = 128 << 20
 """Bytes that zstd may look back, which it keeps in memory; `--long` asks for more."""
 LONGEST_HEADER = 1 << 20
@@ -83,7 +85,9 @@ class Unpacked:
         return self._before + self._at
 
     def seek(self, position: int) -> None:
-        """Go forwards, to the end at most; raises what `read` does."""
+        """Go forwards, to the end at most; raises what `read` does, and StreamError for a place behind."""
+        if position < self.tell():
+            raise tarfile.StreamError(f"back to byte {position:,} from {self.tell():,}")
         while position > self._before + len(self._piece) and self._next():
             pass
         self._at = min(position - self._before, len(self._piece))
@@ -183,9 +187,13 @@ def _large(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
 
 def _unpack_gzip(file: IO[bytes]) -> Iterator[bytes]:
     """Unpack member by member, with ISA-L; its own file object keeps back what it has before an error."""
-    data = b""
+    data, zeros = b"", 0
     while data or (data := file.read(PIECE)):
-        if data := data.lstrip(b"\0"):  # zeros may fill up a tape's block
+        zeros += len(data) - len(data := data.lstrip(b"\0"))
+        if zeros > FILLING:
+            raise ValueError(f"more than {size(FILLING)} of zeros behind it")
+        if data:
+            zeros = 0
             unpack = IgzipDecompressor(flag=DECOMP_GZIP)
             while not unpack.eof:
                 if unpack.needs_input and not (data := data or file.read(PIECE)):
@@ -248,7 +256,7 @@ class Member(tarfile.TarInfo):
             raise tarfile.ReadError(f"{error} at byte {tar.offset:,} of the tar") from None
 
     def _proc_member(self, tar: tarfile.TarFile) -> "Member":
-        if self.type in _ADDITIONS and not 0 <= self.size <= LONGEST_HEADER:
+        if self.size < 0 or (self.type in _ADDITIONS and self.size > LONGEST_HEADER):
             raise tarfile.ReadError(f"a header of {self.size:,} bytes at byte {tar.offset:,} of the tar")
         if self.type == tarfile.GNUTYPE_SPARSE:
             raise tarfile.ReadError(f"a sparse file at byte {tar.offset:,} of the tar")
