@@ -31,7 +31,7 @@ test: $(READY) ## lint, type-check and run the whole test suite
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## format the code and mend what ruff can
 	ruff format .

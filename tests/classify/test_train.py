@@ -20,6 +20,7 @@ from srscene import predictions
 from srscene.classify import checkpoint
 from srscene.classify.checkpoint import Epoch, History
 from srscene.classify.options import ClassifierOptions
+from srscene.classify.predict import predict
 from srscene.classify.train import _check, scratch_key, train
 from srscene.core.console import BadInput
 from srscene.core.machine import Machine
@@ -113,9 +114,12 @@ def test_same_seed_same_bytes_other_seed_other_weights(
     assert other[OUTPUTS[0]] != first[OUTPUTS[0]]
 
 
-def test_a_killed_training_goes_on_to_the_same_bytes(make_store, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    make_store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     longer = quick(epochs=12)
-    unbroken = _train(make_store(), longer, tmp_path / "unbroken")
+    store = make_store()
+    unbroken = _train(store, longer, tmp_path / "unbroken")
     stages = Stages(tmp_path, longer)
     with stages.start("train") as victim:
         while not list(tmp_path.glob(".scratch/train/*/checkpoint.pt")):
@@ -127,9 +131,10 @@ def test_a_killed_training_goes_on_to_the_same_bytes(make_store, tmp_path: Path)
     assert "going on after epoch" in stages.run("train")
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == unbroken
     shutil.rmtree(tmp_path / "models")  # as DVC does, killed before it recorded the stage
-    assert "going on after epoch 12 of 12" in stages.run("train")
-    assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == unbroken
-    stages.run("predict")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert _train(store, longer, tmp_path) == unbroken
+    assert "going on after epoch 12 of 12" in capsys.readouterr().out
+    predict(store, tmp_path / "models/classifier", section("machine", Machine), tmp_path / "predictions.h5")
     assert not list(tmp_path.glob(".scratch/train/*"))
 
 
@@ -229,26 +234,27 @@ def test_the_scratch_key_follows_the_images_without_reading_them(tmp_path: Path)
     assert len(set(keys)) == len(keys)
 
 
-def test_two_processes_train_and_predict_as_one(tmp_path: Path) -> None:
+def test_two_processes_train_and_predict_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # No batch normalisation, whose statistics are each process's own on CPUs; batches of 8, 8, 7 and 7.
     options = quick(crop=2 / 3, batch_size=8)
-    for processes in (1, 2):
-        stages = Stages(tmp_path / str(processes), options, backbone="test_vit")
-        write_store(stages.folder / "data" / "upscaled", train=30, val=9, test=8)
-        said = stages.run("train", processes)
-        assert ("2 processes" in said) == (processes == 2)
+    stores = {
+        processes: write_store(tmp_path / processes / "data" / "upscaled", train=30, val=9, test=8)
+        for processes in ("1", "2")
+    }
+    _train(stores["1"], options, tmp_path / "1", name="test_vit")
+    assert "2 processes" not in capsys.readouterr().out
+    assert "2 processes" in Stages(tmp_path / "2", options, backbone="test_vit").run("train", 2)
     one, two = _rows(tmp_path / "1"), _rows(tmp_path / "2")
     for row, expected in zip(two, one, strict=True):
         values = {name: float(value) for name, value in row.items()}
         assert values == pytest.approx({name: float(value) for name, value in expected.items()}, rel=1e-4)
     assert float(one[-1]["train_loss"]) < 0.9 * float(one[0]["train_loss"])
 
-    found = []
-    for processes in (1, 2):  # of one classifier
-        Stages(tmp_path / "1", options, backbone="test_vit").run("predict", processes)
-        found.append((tmp_path / "1" / "data" / "predictions.h5").read_bytes())
-    assert found[0] == found[1]
-    assert len(predictions.read(tmp_path / "1" / "data" / "predictions.h5")[0]["test"].names) == 8
+    alone, out = tmp_path / "alone.h5", tmp_path / "1" / "data" / "predictions.h5"
+    predict(stores["1"], tmp_path / "1/models/classifier", section("machine", Machine, batch_size=1), alone)
+    Stages(tmp_path / "1", options, backbone="test_vit").run("predict", 2)  # of the same classifier
+    assert out.read_bytes() == alone.read_bytes()
+    assert len(predictions.read(out)[0]["test"].names) == 8
 
 
 def test_four_patches_and_no_validation(

@@ -13,14 +13,18 @@ import yaml
 from srscene.compare.experiments import LOCKED
 from srscene.compare.sweep import PATIENCE
 from tests.compare.toy_repo import log_of, make_toy, names, runs, wait
-from tests.pipeline.repository import Repo
+from tests.pipeline.repository import PYTHON, Repo
 
+SRSCENE = str(PYTHON / "srscene")
+"""For what is killed; else `srscene` is the one that starts at once."""
 GRID = ("sweep", "--sr", "none,bicubic", "--backbone", "resnet50,resnet152")
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Repo:
-    return make_toy(tmp_path_factory.mktemp("toy") / "repo")
+def toy(tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Repo:
+    toy = make_toy(tmp_path_factory.mktemp("toy") / "repo")
+    toy.environment["PATH"] = os.pathsep.join([str(warm / "cli"), toy.environment["PATH"]])
+    return toy
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +108,7 @@ def test_other_settings_do_not_overwrite_an_experiment(swept: tuple[Repo, str]) 
 def begun(repo: Repo, call: tuple[str, ...], log: Path) -> tuple["subprocess.Popen[bytes]", list[int]]:
     """Start a sweep, wait until a stage runs in the cell of this log; return it and its cells' groups."""
     piped = {"cwd": repo.folder, "env": repo.environment, "stdout": subprocess.DEVNULL}
-    sweep = subprocess.Popen(["srscene", *call], **piped)
+    sweep = subprocess.Popen([SRSCENE, *call], **piped)
     wait(lambda: log.exists() and "Running stage" in log.read_text())
     cells = subprocess.run(["pgrep", "-P", str(sweep.pid)], capture_output=True, text=True).stdout
     return sweep, [int(cell) for cell in cells.split()]
@@ -132,7 +136,7 @@ def test_a_sweep_that_is_terminated_in_a_script_s_background_takes_its_cells_alo
 ) -> None:
     """There, programs begin with Ctrl-C ignored, and so would the cells, which are ended by it."""
     repo, _ = swept
-    call = "srscene sweep --sr none --backbone resnet26d & echo $!; wait"
+    call = f"{SRSCENE} sweep --sr none --backbone resnet26d & echo $!; wait"
     log = log_of(repo, "none-resnet26d-s0")
     piped = {"cwd": repo.folder, "env": repo.environment, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(["sh", "-c", call], **piped) as script:
@@ -190,7 +194,7 @@ def test_a_cell_that_meets_a_locked_repository_is_started_again(swept: tuple[Rep
     with subprocess.Popen([sys.executable, "-c", HOLDER], text=True, **piped) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        call = ["srscene", "sweep", "--sr", "none", "--backbone", "resnet50", "--seed", "9"]
+        call = [SRSCENE, "sweep", "--sr", "none", "--backbone", "resnet50", "--seed", "9"]
         with subprocess.Popen(call, text=True, **{**piped, "stderr": subprocess.STDOUT}) as sweep:
             wait(lambda: log.exists() and LOCKED in log.read_text(), 60, every=0.1)
             holder.communicate()

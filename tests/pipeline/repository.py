@@ -13,6 +13,7 @@ import yaml
 from tests.options import merged
 
 ROOT = Path(__file__).parents[2]
+PYTHON = Path(sys.executable).parent
 RESULTS = ("dvc.lock", "metrics/", "plots/")  # of the default run: not those of this one
 
 TINY = {
@@ -32,14 +33,18 @@ FITTED = {
 
 
 class Repo:
-    """A repository under `folder`, driven by the command line as a user would."""
+    """A repository under `folder`, driven by the command line as a user would.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    `python` is a folder that comes first in PATH, with the `python` that runs the stages.
+    """
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str] | None = None, python: Path = PYTHON
+    ) -> None:
         self.folder = folder
-        paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {
             **os.environ,
-            "PATH": paths,
+            "PATH": os.pathsep.join([str(python), str(PYTHON), os.environ["PATH"]]),
             "PYTHONPATH": str(folder / "src"),
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache"),
@@ -83,7 +88,7 @@ def executed(output: str) -> set[str]:
     return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")}
 
 
-def make_repo(folder: Path) -> Repo:
+def make_repo(folder: Path, python: Path = PYTHON) -> Repo:
     """Copy this checkout's files, without the default run's results, into a new repository."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -93,7 +98,7 @@ def make_repo(folder: Path) -> Repo:
         if (ROOT / name).is_file() and not name.startswith((*RESULTS, "tests/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    repo = Repo(folder)
+    repo = Repo(folder, python=python)
     repo.run("git", "init", "-q", "-b", "main")
     repo.set(**TINY)
     repo.dvc("remote", "modify", "storage", "url", str(folder.parent / "storage"))

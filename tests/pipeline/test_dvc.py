@@ -73,6 +73,7 @@ def test_the_way_back_from_somebody_elses_results(repo: Repo) -> None:
 
 
 def test_a_forced_run_gives_an_identical_lock(repo: Repo) -> None:
+    """Of stages that a new process of Python runs, which `repo`'s own are not."""
     before = (repo.folder / "dvc.lock").read_bytes()
-    assert len(repo.repro("-f")) == 11
+    assert len(Repo(repo.folder).repro("-f")) == 11
     assert (repo.folder / "dvc.lock").read_bytes() == before

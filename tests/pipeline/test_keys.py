@@ -5,15 +5,14 @@ order; a code edit is a comment more, which changes no result.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.pipeline.repository import FITTED, Repo, make_repo
+from tests.sr.seesr import tiny_checkpoint
 
-TINY_CHECKPOINT = Path(__file__).parents[1] / "sr/seesr/tiny_checkpoint.py"
 EVALUATION = {"predict", "evaluate", "explain"}
 TRAINING = {"train", *EVALUATION}
 UPSCALING = {"upscale", "assess", *TRAINING}
@@ -22,10 +21,10 @@ INGESTION = {"ingest", *WEIGHTS}
 
 
 @pytest.fixture(scope="module")
-def repo(tmp_path_factory: pytest.TempPathFactory) -> Repo:
-    """A repository in which the pipeline ran once, with SRResNet fitted there and ResNet-18."""
-    repo = make_repo(tmp_path_factory.mktemp("keys") / "srscene")
-    repo.set(**FITTED)
+def repo(tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Repo:
+    """A repository in which the pipeline ran once, with SRResNet fitted there and a backbone of seconds."""
+    repo = make_repo(tmp_path_factory.mktemp("keys") / "srscene", warm / "stages")
+    repo.set(**FITTED, backbone="test_resnet")
     repo.repro()
     repo.commit("Results")
     return repo
@@ -68,8 +67,8 @@ PARAMS = {
     ),
     "a precision": (edit(upscalers={"srresnet": {"upscale": {"precision": "bf16"}}}), UPSCALING),
     "the seed, where weights are fitted": (edit(seed=1), WEIGHTS),
-    "the backbone": (edit(backbone="resnet34"), TRAINING),
-    "the upscaler": (edit(sr="bicubic", backbone="resnet18"), WEIGHTS),
+    "the backbone": (edit(backbone="test_efficientnet"), TRAINING),
+    "the upscaler": (edit(sr="bicubic", backbone="test_resnet"), WEIGHTS),
     "the seed, where weights are not fitted": (edit(seed=2), TRAINING),
     "the data set": (edit(dataset="examples"), INGESTION),
 }
@@ -108,11 +107,12 @@ def test_an_edit_that_changes_no_byte_can_be_accepted(repo: Repo) -> None:
 
 def test_seesrs_steps_leave_its_weights_alone(repo: Repo, tmp_path: Path) -> None:
     folder = tmp_path / "models"
-    repo.run(sys.executable, str(TINY_CHECKPOINT), str(folder))
-    quick = {"steps": 1, "precision": "fp32", "process_size": 480, "tile": 16, "tile_overlap": 0}
+    tiny_checkpoint.write(folder)
+    tiles = {"process_size": 480, "tile": 16, "tile_overlap": 0}
+    quick = {"steps": 1, "guidance": 1.0, "precision": "fp32", **tiles}
     seesr = {"weights": {"source": str(folder)}, "upscale": quick}
     repo.set(
-        sr="seesr", upscalers={"seesr": seesr}, datasets={"synthetic": {"train": 2, "val": 1, "test": 1}}
+        sr="seesr", upscalers={"seesr": seesr}, datasets={"synthetic": {"train": 1, "val": 1, "test": 1}}
     )
     assert repo.repro() == {"check", "synthesize", *INGESTION}
     upscaling = json.loads((repo.folder / "metrics/upscaling.json").read_text())
