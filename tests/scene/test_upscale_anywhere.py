@@ -94,7 +94,7 @@ def test_each_place_on_the_ground_shows_what_the_scene_shows_there(
         assert off[valid].max(initial=0) <= 0.5 + step  # where land ends, its last pixel goes on
 
 
-@pytest.mark.parametrize(("shape", "told"), zip(WITHOUT_DATA, cycle(["number", "NaN", "mask"])))
+@pytest.mark.parametrize(("shape", "told"), list(zip(WITHOUT_DATA, cycle(["number", "NaN", "mask"]))))
 @given(places(), SIZES, SEEDS, st.booleans())
 @some(2)
 def test_the_map_is_blank_where_the_scene_is_and_is_another_no_further_than_the_halo(
