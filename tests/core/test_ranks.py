@@ -27,14 +27,16 @@ def test_the_first_of_slurms_nodes(nodes: str, first: str) -> None:
 def test_steps_of_slurm_and_runs_of_open_mpi_take_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ranks._port() == 29_500
     ports = []
-    for run in ("1140785153", "1140064257"):  # as two in a row were called
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    for run in ("1140785153", "1140064257", "prterun-node-1234@1"):  # of Open MPI 4, two in a row, and of 5
         monkeypatch.setenv("PMIX_NAMESPACE", run)
         ports.append(ranks._port())
+    monkeypatch.delenv("OMPI_COMM_WORLD_SIZE")
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     for step in ("0", "1"):
         monkeypatch.setenv("SLURM_STEP_ID", step)
         ports.append(ranks._port())
-    assert len(set(ports)) == 4
+    assert len(set(ports)) == 5
     assert all(1024 < port < 32768 for port in ports)
 
 

@@ -181,7 +181,21 @@ def test_a_file_of_less_than_nothing_is_damage(tmp_path, size):
     damaged[124:136], damaged[148:156] = size.ljust(12, b"\0"), b" " * 8
     damaged[148:156] = b"%06o\0 " % sum(damaged[:512])
     (found,) = found_in(tmp_path / "a.tar", damaged)
-    assert "cut short or damaged (a header of -" in found.reason
+    assert "cut short or damaged (a size of -" in found.reason
+
+
+@pytest.mark.parametrize(
+    "told", [{"map": "0,512,1024,0"}, {"numblocks": "1", "offset": "0", "numbytes": "512"}]
+)
+def test_a_sparse_file_is_refused(tmp_path, told):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo(f"BigEarthNet-v1.0/{NAME}/{NAME}_B04.tif")
+        member.size = 512
+        member.pax_headers = {f"GNU.sparse.{key}": value for key, value in {"size": "1536", **told}.items()}
+        tar.addfile(member, io.BytesIO(bytes(range(256)) * 2))
+    (found,) = found_in(tmp_path / "a.tar", packed.getvalue())
+    assert "cut short or damaged (a sparse file)" in found.reason
 
 
 @pytest.mark.parametrize("suffix", ["", *PACKED])

@@ -121,6 +121,7 @@ def test_a_run_that_failed_goes_on_to_the_same_map(
     done = int(sorted(here.rglob("tiles-*.npz"))[-1].stem.rpartition("-")[2])
     scene.write_bytes(sound)
     os.utime(scene, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    assert " 0/12 " in _said("long.tif", "-o", "other.tif", "--nodata", "1", *KNOWN).split("\r")[1]
     said = _said("long.tif", "-o", "map.tif", *KNOWN)
     assert f"{done}/12" in said.split("\r")[1]
     went_on = (here / "map.tif").read_bytes()

@@ -22,6 +22,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+from zlib import crc32
 
 import torch
 from torch import distributed
@@ -285,9 +286,10 @@ def _first_node(nodes: str) -> str:
 
 def _port() -> int:
     """Return a port that other runs of Slurm or Open MPI on the same node do not take; else accelerate's."""
-    job, step, run = (
-        os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID", "PMIX_NAMESPACE")
-    )
+    names = "SLURM_JOB_ID", "SLURM_STEP_ID", "PMIX_NAMESPACE"
+    job, step, run = (os.environ.get(name, "") for name in names)
+    if run and "OMPI_COMM_WORLD_SIZE" in os.environ:  # first: within a job of Slurm not all have the step's
+        return 15_000 + crc32(run.encode()) % 15_000
     if job.isdecimal() and step.isdecimal():
         return 15_000 + (131 * int(job) + int(step)) % 15_000
-    return 15_000 + int(run) % 15_000 if run.isdecimal() else 29_500
+    return 29_500

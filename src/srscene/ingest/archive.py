@@ -26,8 +26,8 @@ PUBLISHED_MD5 = {
 }
 PIECE = 1 << 17
 """Bytes unpacked at a time; a block of zstd has no more."""
-PIECES = 8
-"""That are handed over at once."""
+JOINED = 8
+"""Pieces that the thread hands over as one."""
 FILLING = 1 << 20
 """Zeros that may fill up a tape's block; a file's hole may have terabytes of them."""
 WINDOW = 128 << 20
@@ -85,7 +85,7 @@ class Unpacked:
         return self._before + self._at
 
     def seek(self, position: int) -> None:
-        """Go forwards, to the end at most; raises what `read` does, and StreamError for a place behind."""
+        """Go forwards, to the end at most; raises EOFError and BadInput, and StreamError to go back."""
         if position < self.tell():
             raise tarfile.StreamError(f"back to byte {position:,} from {self.tell():,}")
         while position > self._before + len(self._piece) and self._next():
@@ -174,7 +174,7 @@ def _large(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
     try:
         for piece in pieces:
             parts.append(piece)
-            if len(parts) == PIECES:
+            if len(parts) == JOINED:
                 yield b"".join(parts)
                 parts = []
     except Exception:
@@ -191,7 +191,7 @@ def _unpack_gzip(file: IO[bytes]) -> Iterator[bytes]:
     while data or (data := file.read(PIECE)):
         zeros += len(data) - len(data := data.lstrip(b"\0"))
         if zeros > FILLING:
-            raise ValueError(f"more than {size(FILLING)} of zeros behind it")
+            raise ValueError(f"more than {size(FILLING)} of zeros in it")
         if data:
             zeros = 0
             unpack = IgzipDecompressor(flag=DECOMP_GZIP)
@@ -257,13 +257,15 @@ class Member(tarfile.TarInfo):
 
     def _proc_member(self, tar: tarfile.TarFile) -> "Member":
         if self.size < 0 or (self.type in _ADDITIONS and self.size > LONGEST_HEADER):
-            raise tarfile.ReadError(f"a header of {self.size:,} bytes at byte {tar.offset:,} of the tar")
+            raise tarfile.ReadError(f"a size of {self.size:,} bytes at byte {tar.offset:,} of the tar")
         if self.type == tarfile.GNUTYPE_SPARSE:
             raise tarfile.ReadError(f"a sparse file at byte {tar.offset:,} of the tar")
         return super()._proc_member(tar)  # type: ignore[misc]
 
-    def _proc_gnusparse_10(self, *_: Any) -> None:
+    def _sparse(self, *_: Any) -> None:
         raise tarfile.ReadError("a sparse file")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _sparse
 
 
 def _octal(field: bytes | bytearray) -> int:

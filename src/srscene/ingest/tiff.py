@@ -75,18 +75,22 @@ def _read_tags(header: bytes) -> dict[int, tuple[int, ...]]:
     (start,) = struct.unpack_from("<I", header, 4)
     (entries,) = struct.unpack_from("<H", header, start)
     directory = header[start + 2 : start + 2 + 12 * entries]
-    return {tag: field.unpack_from(header, at) for tag, field, at in _fields(directory, start + 2)}
+    fields = _fields(directory, start + 2)
+    return {tag: field.unpack_from(header, at) for tag, (field, at) in fields.items()}
 
 
 @lru_cache(maxsize=64)  # where values lie, patches of a producer share; what a map's corner is, they do not
-def _fields(directory: bytes, at: int) -> list[tuple[int, struct.Struct, int]]:
-    """Return the layout tags of a directory that lies at byte `at`: their type, and where the values lie."""
-    fields = []
+def _fields(directory: bytes, at: int) -> dict[int, tuple[struct.Struct, int]]:
+    """Return the layout tags of a directory that lies at byte `at`: their type, and where the values lie.
+
+    Of a tag that comes again, the last counts.
+    """
+    fields = {}
     for entry, (tag, kind, count, value) in enumerate(struct.iter_unpack("<HHII", directory)):
         if tag in _LAYOUT:
             letter, width = _FIELDS[kind]
             value_at = value if width * count > 4 else at + 12 * entry + 8
-            fields.append((tag, struct.Struct(f"<{count}{letter}"), value_at))
+            fields[tag] = struct.Struct(f"<{count}{letter}"), value_at
     return fields
 
 

@@ -40,39 +40,48 @@ class Pieces:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.stop = 0
-        """Tiles of the grid that are behind."""
-        self.found: list[Found] = []
+        self._done: list[tuple[Found, int]] = []
         while path := self._next():
             with np.load(path) as arrays:
-                self.found.append(Found(**arrays))
-            self.stop = int(path.stem.rpartition("-")[2])
-        self._safe, self._safe_stop = len(self.found), self.stop
+                self._done.append((Found(**arrays), _stop(path)))
+        self._safe = len(self._done)
         self._saved_at = time.monotonic()
+
+    @property
+    def found(self) -> list[Found]:
+        return [found for found, _ in self._done]
+
+    @property
+    def stop(self) -> int:
+        """Tiles of the grid that are behind."""
+        return self._done[-1][1] if self._done else 0
 
     def __enter__(self) -> "Pieces":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if self._safe < len(self.found):
+        if self._safe < len(self._done):
             self._save()
 
     def add(self, found: Found, stop: int) -> None:
         """Add what comes next; all tiles of the grid before `stop` are behind then."""
-        self.found.append(found)
-        self.stop = stop
+        self._done.append((found, stop))  # in one step: an interrupt leaves both or neither
         if time.monotonic() - self._saved_at > SECONDS:
             self._save()
 
     def _next(self) -> Path | None:
-        return next((path for path in self.folder.glob(f"tiles-{self.stop}-*.npz") if kept(path)), None)
+        paths = self.folder.glob(f"tiles-{self.stop}-*.npz")
+        return next((path for path in paths if _stop(path) > self.stop and kept(path)), None)
 
     def _save(self) -> None:
-        new = joined(self.found[self._safe :])
-        with (
-            piece(self.folder / f"tiles-{self._safe_stop}-{self.stop}.npz") as temporary,
-            temporary.open("wb") as file,
-        ):
+        first = self._done[self._safe - 1][1] if self._safe else 0
+        new = joined([found for found, _ in self._done[self._safe :]])
+        path = self.folder / f"tiles-{first}-{self.stop}.npz"
+        with piece(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **new._asdict())
-        self._safe, self._safe_stop = len(self.found), self.stop
-        self._saved_at = time.monotonic()
+        self._safe, self._saved_at = len(self._done), time.monotonic()
+
+
+def _stop(path: Path) -> int:
+    """Return the first tile that a piece can't hold, out of its name."""
+    return int(path.stem.rpartition("-")[2])

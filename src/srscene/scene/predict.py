@@ -20,10 +20,10 @@ from rasterio.warp import transform
 
 from srscene import classify, sr
 from srscene.core.console import BadInput, brief, progress, say
-from srscene.core.device import describe, halving
+from srscene.core.device import describe, fitting, halving
 from srscene.core.labels import CLASSES, short_label
 from srscene.core.machine import Machine
-from srscene.core.scratch import claimed, code, fingerprint, remove
+from srscene.core.scratch import FINISHED, claimed, code, fingerprint, remove
 from srscene.scene import raster, vector
 from srscene.scene.classifier import SceneClassifier
 from srscene.scene.cut import cut
@@ -106,8 +106,10 @@ def predict_tiles(
         f"{model.images.precision}; {describe(device)}, batches of {batch_size}: {len(grid):,} tiles of "
         f"{side}, {grid.stride} px apart; labels from {threshold:g} on"
     )
-    parts = halving("predict", partial(_find, scene, grid, model, least_valid, folder), batch_size)
+    find = partial(_find, scene, grid, model, least_valid, folder)
+    parts = halving("predict", find, fitting(folder, batch_size), folder)
     if not parts:
+        (folder / FINISHED).touch()  # nothing in it is worth keeping
         raise BadInput(
             f"{scene.name}: no tile has data in {least_valid:.0%} of its pixels; try a smaller --valid, or "
             "another scene"
@@ -122,9 +124,9 @@ def predict_tiles(
 
 
 def _key(scene: Scene, grid: Grid, model: SceneClassifier, least_valid: float, machine: Machine) -> str:
-    """Return what stands for all that may change a probability."""
-    made = [model.weights, model.card.precision, model.images.model_dump(), describe(model.device)]
-    tiles = [scene.stamps(), scene.radiometry, grid, least_valid, machine.batch_size]
+    """Return what stands for the scene, the model, and the code of both."""
+    made = [model.weights, str(model.card), describe(model.device)]
+    tiles = [scene.stamps(), scene.radiometry, scene.tags(), grid, least_valid, machine.batch_size]
     upscalers = Path(sr.__file__).parent
     places = upscalers / model.images.sr / "model", upscalers / "common", Path(classify.__file__).parent
     return fingerprint([tiles, made, torch.__version__], code(Path(__file__).parent, *places))
