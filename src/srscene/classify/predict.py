@@ -33,9 +33,8 @@ def predict(store: PatchStore, folder: Path, machine: Machine, out: Path) -> Non
     if processes.is_main_process:
         clean()  # DVC has recorded the training by now
         batch_size = machine.batch(device, ON_GPU, ON_CPU)
-        count = processes.num_processes
-        several = f" × {count} processes" if count > 1 else ""
-        say(f"{card.backbone}; {describe(device)}{several}, {card.precision}, batch {batch_size}")
+        where = describe(device, processes.num_processes)
+        say(f"{card.backbone}; {where}, {card.precision}, batch {batch_size}")
     splits: dict[Split, Predictions] = {}
     for split in ("val", "test"):
         indices = store.indices(split)

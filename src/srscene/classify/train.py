@@ -139,11 +139,10 @@ def _announce(
         )
     if options.drop_path and not any(isinstance(module, DropPath) for module in model.modules()):
         say(f"{card.backbone} has no residual branches to leave out: classifier.drop_path does nothing")
-    count = accelerator.num_processes
-    processes = f" × {count} processes" if count > 1 else ""
+    where = describe(accelerator.device, accelerator.num_processes)
     say(
         f"{card.backbone} on {len(store.indices('train'))} patches, windows of {card.window} px; "
-        f"{describe(accelerator.device)}{processes}, {card.precision}, batch {options.batch_size}"
+        f"{where}, {card.precision}, batch {options.batch_size}"
     )
     if not len(store.indices("val")):
         say("no validation patches: nothing tells which epoch is best, so the last one is kept")

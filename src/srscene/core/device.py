@@ -82,12 +82,13 @@ def cpu_has_bf16() -> bool:
     return any(features.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def describe(device: torch.device) -> str:
-    """Return the device in words, for the line that every long stage prints first."""
+def describe(device: torch.device, processes: int = 1) -> str:
+    """Return the device of each process in words, for the line that every long stage prints first."""
+    several = f" × {processes} processes" if processes > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return torch.cuda.get_device_name(device) + several
     threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+    return f"CPU, {threads} thread{'' if threads == 1 else 's'}{several}"
 
 
 def halving(what: str, run: Callable[[int], T], batch_size: int, notes: Path | None = None) -> T:

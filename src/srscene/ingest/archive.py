@@ -57,8 +57,8 @@ class Unpacked:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.checked = packed_as(path) != ".tar"
+        self.path, self._packed = path, packed_as(path)
+        self.checked = self._packed != ".tar"
         self._unpacking = _large(self._unpack())
         self._pieces = ahead(lambda _: next(self._unpacking, b""), repeat(None))
         self._piece = memoryview(b"")
@@ -97,7 +97,7 @@ class Unpacked:
 
         A plain tar has none, and behind its end may be a hole of terabytes.
         """
-        while packed_as(self.path) != ".tar" and self._next():
+        while self._packed != ".tar" and self._next():
             pass
 
     def close(self) -> None:
@@ -134,13 +134,13 @@ class Unpacked:
 
     def _unpack(self) -> Iterator[bytes]:
         with self.path.open("rb") as file:
-            if packed_as(self.path) == ".tar.zst":
+            if self._packed == ".tar.zst":
                 yield from self._unpack_zstd(file)
                 return
-            if packed_as(self.path) in (".tar.gz", ".tgz"):
+            if self._packed in (".tar.gz", ".tgz"):
                 yield from _unpack_gzip(file)
                 return
-            stream = bz2.BZ2File(file) if packed_as(self.path) == ".tar.bz2" else file
+            stream = bz2.BZ2File(file) if self._packed == ".tar.bz2" else file
             while piece := stream.read1(PIECE):  # what there is before an error, too
                 yield piece
 

@@ -73,9 +73,8 @@ def upscale_store(
     with claimed_together("upscale", key) as folder:
         batch_size = min(ranks.gather(fitting(folder, batch_size)))  # before one of them notes another
         if ranks.main:
-            processes = f" × {ranks.world} processes" if ranks.world > 1 else ""
             say(
-                f"upscale: {name} on {describe(device)}{processes}, {precision}, batches of {batch_size}: "
+                f"upscale: {name} on {describe(device, ranks.world)}, {precision}, batches of {batch_size}: "
                 f"{len(patches)} patches"
             )
         enlarge = Enlarge(

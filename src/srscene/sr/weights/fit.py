@@ -73,10 +73,9 @@ def fit(
     ranks, device = current(), take_device("weights")
     precision = pick_precision(options.precision, device, "bf16")
     if ranks.main:
-        processes = f" × {ranks.world} processes" if ranks.world > 1 else ""
         say(
             f"fit: {options.steps} steps of {options.batch_size} crops from {len(train)} patches, "
-            f"{describe(device)}{processes}, {precision}"
+            f"{describe(device, ranks.world)}, {precision}"
         )
     torch.manual_seed(seed)
     network = new().train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
