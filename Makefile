@@ -14,6 +14,7 @@ env: $(READY) ## build .venv from requirements.lock (about 6.5 GB)
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo "error: $(PYTHON) is not Python 3.11 or 3.12; say which one is: make PYTHON=python3.11 …"; exit 1; }
+	@echo "builds .venv: about 6.5 GB, which takes as long as your network does; nothing is said meanwhile"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
