@@ -25,6 +25,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 import h5py
@@ -108,7 +109,7 @@ class PatchStore:
         self.image_shape = self._shapes["images"]
         self.has_reference = "reference" in self._shapes
         self._starts = np.cumsum([0] + [len(table["names"]) for table in tables])
-        self._maps: OrderedDict[tuple[int, str], NDArray[np.uint8]] = OrderedDict()
+        self._begin_maps()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -120,7 +121,15 @@ class PatchStore:
         return (self[index] for index in range(len(self)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_maps": OrderedDict()}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_maps", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._begin_maps()
+
+    def _begin_maps(self) -> None:
+        self._maps: OrderedDict[tuple[int, str], NDArray[np.uint8]] = OrderedDict()
+        self._lock = Lock()
 
     def batch(self, indices: Sequence[int] | NDArray[np.intp]) -> Image:
         """Return the images of these patches, (N, H, W, 3) uint8."""
@@ -169,18 +178,16 @@ class PatchStore:
         return pixels
 
     def _map(self, shard: int, name: str) -> NDArray[np.uint8]:
-        """Return the bytes of a shard's data set, from a memory map.
-
-        Each step on the maps is atomic, so that threads need no lock: two may map the same file, no more.
-        """
+        """Return the bytes of a shard's data set, from a memory map; threads may do so at once."""
         key = (shard, name)
-        found = self._maps.pop(key, None)
-        if found is None:
-            path, images = self.shards[shard].path, self.shards[shard].images[name]
-            found = np.memmap(path, np.uint8, "r", images.begins, int(images.offsets[-1]))
-        self._maps[key] = found  # as the latest
-        if len(self._maps) > OPEN_MAPS:
-            self._maps.popitem(last=False)  # unmapped, and its descriptor closed, with its last view
+        with self._lock:
+            found = self._maps.pop(key, None)
+            if found is None:
+                path, images = self.shards[shard].path, self.shards[shard].images[name]
+                found = np.memmap(path, np.uint8, "r", images.begins, int(images.offsets[-1]))
+            self._maps[key] = found  # as the latest
+            if len(self._maps) > OPEN_MAPS:
+                self._maps.popitem(last=False)  # unmapped, and its descriptor closed, with its last view
         return found
 
 
