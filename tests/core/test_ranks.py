@@ -16,30 +16,6 @@ ROOT = Path(__file__).parents[2]
 Meetings = dict[str, list[tuple[int, str, str]]]
 
 
-@pytest.mark.parametrize(("nodes", "first"), [
-    ("", "127.0.0.1"), ("a7", "127.0.0.1"), ("a7,b3", "a7"), ("a[07-12,15]", "a07"), ("gpu-[3,9]", "gpu-3"),
-    ("x1,y[2-4]", "x1"),
-])  # fmt: skip
-def test_the_first_of_slurms_nodes(nodes: str, first: str) -> None:
-    assert ranks._first_node(nodes) == first
-
-
-def test_steps_of_slurm_and_runs_of_open_mpi_take_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ranks._port() == 29_500
-    ports = []
-    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
-    for run in ("1140785153", "1140064257", "prterun-node-1234@1"):  # of Open MPI 4, two in a row, and of 5
-        monkeypatch.setenv("PMIX_NAMESPACE", run)
-        ports.append(ranks._port())
-    monkeypatch.delenv("OMPI_COMM_WORLD_SIZE")
-    monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    for step in ("0", "1"):
-        monkeypatch.setenv("SLURM_STEP_ID", step)
-        ports.append(ranks._port())
-    assert len(set(ports)) == 5
-    assert all(1024 < port < 32768 for port in ports)
-
-
 def test_alone_nothing_waits_and_all_is_its_own() -> None:
     with together("upscale"):
         alone = current()
@@ -56,22 +32,6 @@ def test_a_folder_that_is_not_shared_is_said(monkeypatch: pytest.MonkeyPatch, tm
     seen([tmp_path])
     with pytest.raises(BadInput, match="put the repository on a disk that all nodes share"):
         seen([tmp_path / "elsewhere"])
-
-
-def test_processes_that_do_not_meet_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first one never comes."""
-    monkeypatch.setattr(ranks, "TO_MEET", ranks.timedelta(seconds=1))
-    for name, value in {
-        "RANK": "1",
-        "WORLD_SIZE": "2",
-        "LOCAL_RANK": "1",
-        "MASTER_ADDR": "127.0.0.1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MASTER_PORT", "1")
-    expected = r"2 processes did not meet at 127.0.0.1:1 .*; set MASTER_ADDR"
-    with pytest.raises(BadInput, match=expected), together("upscale"):
-        raise AssertionError
 
 
 @pytest.fixture(scope="module")

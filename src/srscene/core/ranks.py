@@ -6,23 +6,21 @@ bars, holds the scratch folder and publishes. A failure anywhere ends all of the
 
 - who fails tells the first process, which prints the line and tells the rest;
 - who is killed tells nobody, but its connection breaks; each process listens to the first one's, and that one
-  to all, in threads.
+  to all, in threads;
+- of a node without power or network, not even that comes: the system asks it, and gives the connection up.
 
 The others end at the next `check` or `meet`, so that what they have finished is kept.
 """
 
 import os
-import re
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from zlib import crc32
 
 import torch
 from torch import distributed
@@ -30,15 +28,13 @@ from tqdm import tqdm
 
 from srscene.core.console import BadInput, brief, printable
 from srscene.core.machine import Place, launched
+from srscene.core.rendezvous import FOR_EVER, meet, notice_silence
 from srscene.core.scratch import claimed, root
 
 T = TypeVar("T")
 
 LONGEST = 4096
 """Bytes of what processes tell each other."""
-FOR_EVER = timedelta(days=365)
-"""Of waiting for a process that lives: its share may take days."""
-TO_MEET = timedelta(minutes=5)
 TO_END = 60.0
 """Seconds that a process has to end by itself, once another has failed."""
 TO_SEE = 120.0
@@ -102,9 +98,10 @@ class Ranks:
 
     def start(self) -> None:
         """Meet the others, and listen to them."""
-        _meet(self.stage, self.rank, self.world)
+        meet(self.stage, self.rank, self.world)
         self._collective = distributed.new_group(backend="gloo", timeout=FOR_EVER)
         self._line = distributed.new_group(backend="gloo", timeout=FOR_EVER)
+        notice_silence()
         for peer in self._peers:
             self._listeners.append(threading.Thread(target=self._listen, args=(peer,), daemon=True))
             self._listeners[-1].start()
@@ -254,42 +251,3 @@ def leave(status: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
-
-
-def _meet(stage: str, rank: int, world: int) -> None:
-    """Make torch.distributed's group of all processes, under the names that torchrun and accelerate use."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(launched().local_rank)}
-    os.environ.setdefault("MASTER_ADDR", _first_node(os.environ.get("SLURM_STEP_NODELIST", "")))
-    os.environ.setdefault("MASTER_PORT", str(_port()))
-    try:
-        store, _, _ = next(distributed.rendezvous("env://", timeout=TO_MEET))
-        distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-            timeout=FOR_EVER,
-            store=store,
-            rank=rank,
-            world_size=world,
-        )
-    except distributed.DistError as error:
-        place = ":".join(os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT"))
-        raise BadInput(
-            f"{stage}: {world} processes did not meet at {place} ({brief(error)}); set MASTER_ADDR to the "
-            "first one's node and MASTER_PORT to a free port there"
-        ) from None
-
-
-def _first_node(nodes: str) -> str:
-    """Return the first of Slurm's nodes, `a7,b3` or `a[07-12,15]`; this machine where there is but one."""
-    several = re.match(r"([^,\[]+)(?:\[([0-9]+)[-,]|,)", nodes)
-    return several[1] + (several[2] or "") if several else "127.0.0.1"
-
-
-def _port() -> int:
-    """Return a port that other runs of Slurm or Open MPI on the same node do not take; else accelerate's."""
-    names = "SLURM_JOB_ID", "SLURM_STEP_ID", "PMIX_NAMESPACE"
-    job, step, run = (os.environ.get(name, "") for name in names)
-    if run and "OMPI_COMM_WORLD_SIZE" in os.environ:  # first: within a job of Slurm not all have the step's
-        return 15_000 + crc32(run.encode()) % 15_000
-    if job.isdecimal() and step.isdecimal():
-        return 15_000 + (131 * int(job) + int(step)) % 15_000
-    return 29_500

@@ -1,0 +1,21 @@
+"""A process that works until another one fails: see cut_off.sh."""
+
+import time
+
+from srscene.core import rendezvous
+from srscene.core.console import run_stage
+from srscene.core.ranks import current, together
+
+
+def main() -> None:
+    rendezvous.SILENCE = 2
+    with together("stage"):
+        current().meet()
+        if current().main:
+            print("met", flush=True)
+        while True:
+            current().check()
+            time.sleep(0.05)
+
+
+run_stage(main)
