@@ -53,7 +53,7 @@ from srscene.scene.source import open_scene
 from srscene.scene.upscale import upscale_scene
 from srscene.sr.srresnet.options import UpscaleOptions
 os.environ["DVC_ROOT"] = str(Path(out).parent)
-model = find_model("srresnet", Path(weights).parent, 2_000, UpscaleOptions(precision="fp32"))
+model = find_model("srresnet", Path(weights).parent, 2_000, UpscaleOptions(precision="fp32", compile=False))
 with open_scene(scene, offset=0, scale=10_000, reflectance_max=2_000) as opened:
     upscale_scene(opened, model, Machine(batch_size=1, workers=0), Path(out))
 """,

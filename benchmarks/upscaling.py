@@ -27,14 +27,14 @@ from torch import nn
 
 from benchmarks.codec import synthetic_patches
 from benchmarks.common import Row, compare, peak, rates, show, works
-from srscene.core.device import Precision, pick_device, pick_precision
+from srscene.core.device import pick_device, pick_precision
 from srscene.core.machine import Machine
+from srscene.core.params import Section
 from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Patch, PatchStore, shard_path
 from srscene.sr.common import checkpoints
 from srscene.sr.common.basicsr_shim import MSRResNet, RRDBNet, SRVGGNetCompact
 from srscene.sr.common.names import options_of
-from srscene.sr.common.network_upscaler import NetworkUpscaler, as_upscale
 from srscene.sr.common.upscaler import Upscale, find
 from srscene.sr.hat.model.network import new as new_hat
 from srscene.sr.realesrgan import package
@@ -92,7 +92,7 @@ def measure(name: str, case: Case, side: int, rounds: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder)
         checkpoints.save(network.state_dict(), weights)
-        ours = upscaler.load(None, weights, device, precision)
+        ours = upscaler.load(options(case.sr), weights, device, precision)
         theirs = real_esrganer(network, device) if case.packaged else as_script(network, device)
         there = torch.from_numpy(images).to(device)
         in_network = f"{mine}, network alone"
@@ -107,7 +107,9 @@ def measure(name: str, case: Case, side: int, rounds: int) -> Iterator[Row]:
         whole = store_to_store(case.sr, weights, min(MOST, round(SECONDS * rate)), side, batch)
         yield Row("upscaling", f"{mine}, store to store", whole, "patch/s", whole / rate)
         if on_gpu:
-            faster = partial(alone, compiled(upscaler, weights, device, precision), there)
+            torch.compiler.reset()  # what was compiled for another network
+            compiled = upscaler.load(options(case.sr, compile=True), weights, device, precision)
+            faster = partial(alone, compiled, there)
             rows = beside(in_network, cases[in_network], faster, batch, rounds)
             yield from [*rows, *shares(rows, case, side)]
 
@@ -185,15 +187,6 @@ def alone(upscale: Upscale, images: torch.Tensor) -> None:
         torch.cuda.synchronize()
 
 
-def compiled(upscaler: NetworkUpscaler, weights: Path, device: torch.device, precision: Precision) -> Upscale:
-    """Return what `upscaler.load` does, compiled at its first call, for the shape that it gets there."""
-    torch.compiler.reset()  # what was compiled for another network
-    file = checkpoints.weights_file(weights)
-    network = upscaler.build(checkpoints.read(file), file)
-    network.compile(mode="reduce-overhead", dynamic=False)
-    return as_upscale(network, device, precision)
-
-
 def store_to_store(sr: str, weights: Path, count: int, side: int, batch: int) -> float:
     """Return patches/s of the stage once it is under way, for `count` patches, or two batches.
 
@@ -207,7 +200,6 @@ def store_to_store(sr: str, weights: Path, count: int, side: int, batch: int) ->
 
 def stage(sr: str, weights: Path, count: int, side: int, batch: int) -> float:
     """Return how many seconds `upscale` takes for `count` patches of land, which repeat."""
-    options = options_of(sr)[1].model_validate({"precision": "auto"})
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, DVC_ROOT=folder):
         with ShardWriter(shard_path(Path(folder) / "patches", 0)) as writer:
             for number in range(count):
@@ -215,8 +207,12 @@ def stage(sr: str, weights: Path, count: int, side: int, batch: int) -> float:
                 writer.add(Patch(f"patch_{number}", "train", np.zeros(19, np.uint8), image))
         patches, machine = PatchStore(Path(folder) / "patches"), Machine(batch_size=batch, workers="auto")
         began = time.perf_counter()
-        upscale_store(sr, options, machine, patches, weights, Path(folder) / "upscaled")
+        upscale_store(sr, options(sr), machine, patches, weights, Path(folder) / "upscaled")
         return time.perf_counter() - began
+
+
+def options(sr: str, compile: bool = False) -> Section:
+    return options_of(sr)[1].model_validate({"precision": "auto", "compile": compile})
 
 
 @cache

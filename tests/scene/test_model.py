@@ -13,7 +13,7 @@ from srscene.sr.common.checkpoints import weights_sha256
 from tests.sr.sr_data import checkpoint
 
 FOREIGN = "upscalers: {fancy: 1}\nmachine: gpu-box\nsr: fast\ntrain: {epochs: 3}\n"
-IMAGES = {"sr": "srresnet", "options": {"precision": "bf16"}, "reflectance_max": 3000}
+IMAGES = {"sr": "srresnet", "options": {"precision": "bf16", "compile": False}, "reflectance_max": 3000}
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def test_params_tell_the_options(models: Path) -> None:
     found = find_model(None, models)
     assert (found.name, found.options.model_dump(), found.reflectance_max) == (
-        "srresnet", {"precision": "auto"}, 2000,
+        "srresnet", {"precision": "auto", "compile": False}, 2000,
     )  # fmt: skip
     assert found.weights == weights_sha256(models)
 

@@ -268,7 +268,7 @@ from srscene.sr.realesrgan.options import UpscaleOptions
 from srscene.sr.run import upscale_store
 shard_writer.CHECKPOINT_SECONDS = float(sys.argv[2])
 machine = Machine(batch_size=2, workers="auto")
-options = UpscaleOptions(precision="fp32")
+options = UpscaleOptions(precision="fp32", compile=False)
 upscale_store("realesrgan", options, machine, PatchStore("p"), Path("weights"), Path(sys.argv[1]))
 """
 
@@ -386,7 +386,7 @@ def test_a_store_tells_how_it_was_made(tmp_path: Path) -> None:
     prepare_weights("srresnet", weights_options("srresnet", source=str(given)), patches, None, models)
     result = upscale("srresnet", patches, tmp_path / "out", precision="bf16")
     attributes = json.loads(json.dumps(PatchStore(tmp_path / "out").attributes))
-    assert attributes["options"] == {"precision": "bf16"}
+    assert attributes["options"] == {"precision": "bf16", "compile": False}
 
     again = load_from_card(attributes, models, CPU)(torch.from_numpy(patches.batch(range(4))), patches.names)
     assert np.array_equal(again.numpy(), result.batch(range(4)))

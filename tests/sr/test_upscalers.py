@@ -1,5 +1,6 @@
 """What every upscaler promises: uint8 in, uint8 out, any size, no patch that depends on its neighbours."""
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch._dynamo.utils import counters
 
 from srscene.core.console import BadInput
 from srscene.sr.common import checkpoints
@@ -131,6 +133,25 @@ def test_spandrel_takes_the_checkpoints_scale_and_padding(tmp_path: Path) -> Non
     assert (card["architecture"], card["scale"]) == ("HAT", 4)
     with pytest.raises(BadInput, match="HAT does not bear fp16; use fp32"):
         find("spandrel").load(upscale_options("spandrel"), tmp_path, CPU, "fp16")
+
+
+COMPILABLE = [name for name in CASES if "compile" in options_of(name)[1].model_fields]
+
+
+@pytest.mark.parametrize("name", COMPILABLE)
+def test_compiled(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What PyTorch captures of it computes the same; generating code would take 15 seconds."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    counters.clear()
+    checkpoint(str(CASES[name][1]), tmp_path / "weights.safetensors")
+    eager, compiled = (
+        find(name).load(upscale_options(name, compile=choice), tmp_path, CPU, "fp32")
+        for choice in (False, True)
+    )
+    pixels = torch.from_numpy(images(2, 32, 32))
+    assert torch.equal(compiled(pixels, ["a", "b"]), eager(pixels, ["a", "b"]))
+    assert counters["stats"]["unique_graphs"] > 0
+    torch.compiler.reset()
 
 
 def test_a_new_network_is_one_function(tmp_path: Path) -> None:

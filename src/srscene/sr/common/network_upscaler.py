@@ -21,6 +21,9 @@ class Options(Protocol):
     @property
     def precision(self) -> PrecisionChoice: ...
 
+    @property
+    def compile(self) -> bool: ...
+
 
 class NetworkUpscaler(Upscaler[Options]):
     """An upscaler without randomness, which `build` makes of the weights alone."""
@@ -36,7 +39,14 @@ class NetworkUpscaler(Upscaler[Options]):
 
     def load(self, options: Options, folder: Path, device: torch.device, precision: Precision) -> Upscale:
         file = weights_file(folder)
-        return as_upscale(self.build(read(file), file), device, precision)
+        network = self.build(read(file), file)
+        self.check_bears(network, precision)
+        if options.compile:  # for each size of images, of which a store has one and a scene a few
+            network.compile(mode="reduce-overhead", dynamic=False)
+        return as_upscale(network, device, precision)
+
+    def check_bears(self, network: nn.Module, precision: Precision) -> None:
+        """Raise BadInput when the network cannot compute in `precision`."""
 
     def check(self, state: State, file: Path) -> None:
         """Raise BadInput when `state`, read from `file`, does not fit the network."""

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from srscene.core.params import Section
+from srscene.sr.common.compile_option import Compilable
 from srscene.sr.common.fit_options import FitOptions
 
 
@@ -25,6 +26,6 @@ class WeightsOptions(Section):
     fit: HATFit
 
 
-class UpscaleOptions(Section):
+class UpscaleOptions(Compilable):
     precision: Literal["auto", "fp32", "bf16"]
     """No fp16, in which the attention's scores may overflow: its authors never tried it."""

@@ -1,6 +1,7 @@
 """The sections `upscalers.realesrgan.weights` and `.upscale` of params.yaml."""
 
 from srscene.core.params import PrecisionChoice, Section
+from srscene.sr.common.compile_option import Compilable
 
 
 class WeightsOptions(Section):
@@ -8,5 +9,5 @@ class WeightsOptions(Section):
     """package | package-animevideov3 | official | general-x4v3 | animevideov3 | path of a ×4 checkpoint."""
 
 
-class UpscaleOptions(Section):
+class UpscaleOptions(Compilable):
     precision: PrecisionChoice

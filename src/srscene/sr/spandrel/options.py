@@ -3,6 +3,7 @@
 from typing import Literal
 
 from srscene.core.params import Section
+from srscene.sr.common.compile_option import Compilable
 
 
 class WeightsOptions(Section):
@@ -10,6 +11,6 @@ class WeightsOptions(Section):
     """Path of the checkpoint, seen from the repository's top folder."""
 
 
-class UpscaleOptions(Section):
+class UpscaleOptions(Compilable):
     precision: Literal["fp32", "bf16", "fp16"]
     """fp32 is what every architecture bears."""

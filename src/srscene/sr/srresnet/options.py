@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from srscene.core.params import PrecisionChoice, Section
+from srscene.sr.common.compile_option import Compilable
 from srscene.sr.common.fit_options import FitOptions
 
 
@@ -19,5 +20,5 @@ class WeightsOptions(Section):
     fit: SRResNetFit
 
 
-class UpscaleOptions(Section):
+class UpscaleOptions(Compilable):
     precision: PrecisionChoice

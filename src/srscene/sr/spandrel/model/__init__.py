@@ -1,22 +1,16 @@
 """The architecture that spandrel recognises by its weights."""
 
-from pathlib import Path
-
-import torch
+from torch import nn
 
 from srscene.core.device import Precision
-from srscene.sr.common.checkpoints import read, weights_file
-from srscene.sr.common.network_upscaler import NetworkUpscaler, Options, as_upscale
-from srscene.sr.common.upscaler import Upscale
-from srscene.sr.spandrel.model.network import build
+from srscene.sr.common.network_upscaler import NetworkUpscaler
+from srscene.sr.spandrel.model.network import Padded, build
 
 
 class Spandrel(NetworkUpscaler):
-    def load(self, options: Options, folder: Path, device: torch.device, precision: Precision) -> Upscale:
-        file = weights_file(folder)
-        network = build(read(file), file)
+    def check_bears(self, network: nn.Module, precision: Precision) -> None:
+        assert isinstance(network, Padded)  # as `build` makes it
         network.check_bears(precision)
-        return as_upscale(network, device, precision)
 
 
 UPSCALER = Spandrel(build)

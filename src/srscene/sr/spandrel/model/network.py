@@ -1,6 +1,7 @@
 """spandrel's model, found by the names and shapes of its weights."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError
@@ -20,6 +21,10 @@ class Padded(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.descriptor(images)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the model alone: what is around it begins PyTorch's inference mode, at which that fails."""
+        self.model.compile(*args, **kwargs)
 
     def check_bears(self, precision: Precision) -> None:
         """Raise BadInput when the architecture loses its way in this number format."""
