@@ -52,7 +52,7 @@ def test_without_params_or_with_another_project_s_the_classifiers_card_does(
         (elsewhere / "params.yaml").write_text(FOREIGN)
     found = find_model(None, None)
     assert (found.name, found.options.model_dump(), found.reflectance_max) == (
-        "srresnet", {"precision": "bf16"}, 3000,
+        "srresnet", {"precision": "bf16", "compile": False}, 3000,
     )  # fmt: skip
     write_json(models / "card.json", {"sr": "realesrgan"})
     with pytest.raises(
