@@ -8,7 +8,7 @@ from srscene.core.ranks import current, together
 
 
 def main() -> None:
-    rendezvous.SILENCE = 2
+    rendezvous.LOST_AFTER = 2
     with together("stage"):
         current().meet()
         if current().main:

@@ -1,12 +1,14 @@
-# Two processes of a stage on two nodes, of which one is cut off.
+# Two processes of a stage on two nodes, of which one is cut off: cut_off.sh PYTHON
 #
 # Wants to be in namespaces of its own, see test_rendezvous.py. Says both statuses, that of the first node first.
 
+set -u
 cd ../.. || exit 2
+export PYTHON=$1
 export WORLD_SIZE=2 MASTER_ADDR=10.0.0.1 MASTER_PORT=29400
 
 stage() { # rank, network card
-    exec env RANK="$1" LOCAL_RANK=0 GLOO_SOCKET_IFNAME="$2" python -m tests.core.cut_off
+    exec env RANK="$1" LOCAL_RANK=0 GLOO_SOCKET_IFNAME="$2" "$PYTHON" -m tests.core.cut_off
 }
 export -f stage
 

@@ -34,7 +34,7 @@ from srscene.classify.recipe import (
 )
 from srscene.classify.statistics import statistics
 from srscene.core.console import BadInput, progress, say
-from srscene.core.device import Precision, describe, pick_device, pick_precision
+from srscene.core.device import Precision, compiling, describe, pick_device, pick_precision
 from srscene.core.disk import need
 from srscene.core.finite import FirstStep, first_of
 from srscene.core.labels import CLASSES
@@ -73,7 +73,8 @@ def train(
         _announce(store, model, card, options, accelerator)
     key = scratch_key(store, backbone, options, seed, f"{accelerator.device.type} {precision}")
     with claimed_together("train", key) as work:
-        history = Training(store, model, card, options, seed, machine, accelerator).run(work)
+        with compiling():
+            history = Training(store, model, card, options, seed, machine, accelerator).run(work)
         if accelerator.is_main_process:
             history.write(curves)
             _publish(card, history, store, work, out)

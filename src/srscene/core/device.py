@@ -1,7 +1,8 @@
 """Which device and which number format the heavy stages run with."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -9,7 +10,7 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 
 from srscene.core import leases
-from srscene.core.console import BadInput, say
+from srscene.core.console import BadInput, brief, say
 from srscene.core.machine import LAUNCHERS, launched
 from srscene.core.params import PrecisionChoice
 
@@ -91,6 +92,20 @@ def describe(device: torch.device, processes: int = 1) -> str:
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}{several}"
 
 
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Turn what torch.compile raises where it can't compile into BadInput."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise BadInput(
+            f"params.yaml: compile: torch.compile failed here ({brief(error)}); set it to false, or install "
+            "what it lacks"
+        ) from None
+
+
 def halving(what: str, run: Callable[[int], T], batch_size: int, notes: Path | None = None) -> T:
     """Return `run(batch_size)`, tried with half the batch as often as memory runs out.
 
@@ -98,7 +113,8 @@ def halving(what: str, run: Callable[[int], T], batch_size: int, notes: Path | N
     """
     while True:
         try:
-            return run(batch_size)
+            with compiling():
+                return run(batch_size)
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise

@@ -7,7 +7,8 @@ bars, holds the scratch folder and publishes. A failure anywhere ends all of the
 - who fails tells the first process, which prints the line and tells the rest;
 - who is killed tells nobody, but its connection breaks; each process listens to the first one's, and that one
   to all, in threads;
-- of a node without power or network, not even that comes: the system asks it, and gives the connection up.
+- a node without power or network does not even break its connections; but the system asks whether it is
+  there, and breaks them.
 
 The others end at the next `check` or `meet`, so that what they have finished is kept.
 """
@@ -28,7 +29,7 @@ from tqdm import tqdm
 
 from srscene.core.console import BadInput, brief, printable
 from srscene.core.machine import Place, launched
-from srscene.core.rendezvous import FOR_EVER, meet, notice_silence
+from srscene.core.rendezvous import FOR_EVER, meet, watch_connections
 from srscene.core.scratch import claimed, root
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class Ranks:
 
     def __init__(self, stage: str = "", place: Place | None = None) -> None:
         self.stage = stage
-        self.rank, self.world, _ = place or Place()
+        self.rank, self.world, self.local_rank = place or Place()
         self._peers = [*range(1, self.world)] if self.main else [0]
         self._untold = set(self._peers)  # each listens for one message
         self._spoken = False
@@ -101,7 +102,7 @@ class Ranks:
         meet(self.stage, self.rank, self.world)
         self._collective = distributed.new_group(backend="gloo", timeout=FOR_EVER)
         self._line = distributed.new_group(backend="gloo", timeout=FOR_EVER)
-        notice_silence()
+        watch_connections()  # NCCL has its own, and depends on these
         for peer in self._peers:
             self._listeners.append(threading.Thread(target=self._listen, args=(peer,), daemon=True))
             self._listeners[-1].start()
@@ -143,7 +144,7 @@ class Ranks:
             )
         if not text or self._failed.is_set():
             return
-        if self.rank <= 1:  # where the first process is lost, the second one speaks
+        if self.rank == 1 or self.local_rank == 0:  # where the first is lost; with its node, maybe the second
             self._speak(text)
         if self.main:
             self._tell(QUIETLY)

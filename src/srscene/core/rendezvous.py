@@ -1,4 +1,4 @@
-"""How the processes of a stage find each other, and notice that a node is no more."""
+"""How the processes of a stage find each other, and notice that a node is gone."""
 
 import os
 import re
@@ -18,8 +18,8 @@ from srscene.core.machine import launched
 FOR_EVER = timedelta(days=365)
 """Of waiting for a process that lives: its share may take days."""
 TO_MEET = timedelta(minutes=5)
-SILENCE = 120
-"""Seconds without any answer from a node after which it is lost."""
+LOST_AFTER = 120
+"""Seconds without an answer after which a node is lost."""
 
 
 def meet(stage: str, rank: int, world: int) -> None:
@@ -47,25 +47,30 @@ def meet(stage: str, rank: int, world: int) -> None:
         ) from None
 
 
-def notice_silence() -> None:
-    """Break connections to nodes that are silent for SILENCE seconds: gloo would wait for ever.
+def watch_connections() -> None:
+    """Have the system ask, on this process's connections, whether the other node is still there.
 
-    Linux's way; elsewhere it does nothing.
+    After LOST_AFTER seconds without an answer, or in which a stopped process takes nothing, it breaks a
+    connection, where gloo would wait for ever. Linux's way; elsewhere it does nothing.
     """
     probes = 4
     options = {
         (socket.SOL_SOCKET, "SO_KEEPALIVE"): 1,
-        (socket.IPPROTO_TCP, "TCP_KEEPIDLE"): SILENCE // 2,
-        (socket.IPPROTO_TCP, "TCP_KEEPINTVL"): max(1, SILENCE // 2 // probes),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE"): max(1, LOST_AFTER // 2),
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL"): max(1, LOST_AFTER // 2 // probes),
         (socket.IPPROTO_TCP, "TCP_KEEPCNT"): probes,
-        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"): 1000 * SILENCE,  # of what was sent and is not confirmed
+        # what was sent and not taken: without it, a node that is cut off itself would not notice
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"): 1000 * LOST_AFTER,
     }
-    for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else []:
-        with suppress(OSError):  # closed meanwhile, or not of this kind
-            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                with socket.socket(fileno=os.dup(int(name))) as connection:
+    for handle in map(int, os.listdir("/proc/self/fd") if sys.platform == "linux" else []):
+        with suppress(OSError):  # closed meanwhile, or of another kind
+            if stat.S_ISSOCK(os.fstat(handle).st_mode):
+                connection = socket.socket(fileno=handle)
+                try:
                     for (level, option), value in options.items():
                         connection.setsockopt(level, getattr(socket, option), value)
+                finally:
+                    connection.detach()  # it is gloo's to close
 
 
 def _first_node(nodes: str) -> str:

@@ -5,4 +5,4 @@ from srscene.core.params import Section
 
 class Compilable(Section):
     compile: bool
-    """torch.compile, on a GPU with CUDA graphs: a minute or more once, then faster batches."""
+    """torch.compile, for each size of batch that comes."""

@@ -40,12 +40,12 @@ class NetworkUpscaler(Upscaler[Options]):
     def load(self, options: Options, folder: Path, device: torch.device, precision: Precision) -> Upscale:
         file = weights_file(folder)
         network = self.build(read(file), file)
-        self.check_bears(network, precision)
-        if options.compile:  # for each size of images, of which a store has one and a scene a few
-            network.compile(mode="reduce-overhead", dynamic=False)
+        self.check_precision(network, precision)
+        if options.compile:
+            network.compile(dynamic=False)  # a store has images of one size, a scene of few
         return as_upscale(network, device, precision)
 
-    def check_bears(self, network: nn.Module, precision: Precision) -> None:
+    def check_precision(self, network: nn.Module, precision: Precision) -> None:
         """Raise BadInput when the network cannot compute in `precision`."""
 
     def check(self, state: State, file: Path) -> None:

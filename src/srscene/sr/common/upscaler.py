@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from pydantic import ValidationError
 
 from srscene.core.console import BadInput
 from srscene.core.device import Precision
@@ -74,7 +75,8 @@ def load_from_card(attributes: Mapping[str, Any], folder: Path, device: torch.de
     """Return the function that made a store, from the store's attributes and the weights in `folder` alone.
 
     `attributes` are those that `upscale` wrote, or a card that holds them: sr, options, precision, weights.
-    Raises BadInput when the weights in `folder` are not those that the store was made with.
+    Raises BadInput when the weights in `folder` are not those that the store was made with, or the options
+    not those that there are.
     """
     found, expected = weights_sha256(folder), attributes["weights"]
     if found != expected:
@@ -88,5 +90,12 @@ def load_from_card(attributes: Mapping[str, Any], folder: Path, device: torch.de
         raise BadInput(
             f"sr: {name} shows what a store holds; it can't upscale anything else, so choose another"
         )
-    options = options_of(name)[1].model_validate(attributes["options"])
-    return upscaler.load(options, folder, device, attributes["precision"])
+    kind, options = options_of(name)[1], attributes["options"]
+    try:
+        chosen = kind.model_validate(options)
+    except ValidationError:
+        raise BadInput(
+            f"upscalers.{name}.upscale: found {options}, as another version of srscene wrote it, expected "
+            f"{', '.join(kind.model_fields)}; run `dvc repro`"
+        ) from None
+    return upscaler.load(chosen, folder, device, attributes["precision"])

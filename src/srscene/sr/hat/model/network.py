@@ -28,6 +28,8 @@ def build(state: State, file: Path) -> nn.Module:
         raise BadInput(f"{file}: {explain(error)}; is it a HAT checkpoint?") from None
     if network.upscale != 4:
         raise BadInput(f"{file}: a HAT that upscales ×{network.upscale}; expected ×4")
+    # a buffer goes to the device with the weights, and not in the first call, which compiled code is for
+    network.register_buffer("mean", network.__dict__.pop("mean"), persistent=False)
     return network
 
 

@@ -8,9 +8,9 @@ from srscene.sr.spandrel.model.network import Padded, build
 
 
 class Spandrel(NetworkUpscaler):
-    def check_bears(self, network: nn.Module, precision: Precision) -> None:
+    def check_precision(self, network: nn.Module, precision: Precision) -> None:
         assert isinstance(network, Padded)  # as `build` makes it
-        network.check_bears(precision)
+        network.check_precision(precision)
 
 
 UPSCALER = Spandrel(build)

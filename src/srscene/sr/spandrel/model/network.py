@@ -23,10 +23,10 @@ class Padded(nn.Module):
         return self.descriptor(images)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the model alone: what is around it begins PyTorch's inference mode, at which that fails."""
+        """Compile the model alone: what is around it can't be, since it begins PyTorch's inference mode."""
         self.model.compile(*args, **kwargs)
 
-    def check_bears(self, precision: Precision) -> None:
+    def check_precision(self, precision: Precision) -> None:
         """Raise BadInput when the architecture loses its way in this number format."""
         model = self.descriptor
         bearable = {"fp32": True, "fp16": model.supports_half, "bf16": model.supports_bfloat16}
