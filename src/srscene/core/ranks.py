@@ -102,7 +102,7 @@ class Ranks:
         meet(self.stage, self.rank, self.world)
         self._collective = distributed.new_group(backend="gloo", timeout=FOR_EVER)
         self._line = distributed.new_group(backend="gloo", timeout=FOR_EVER)
-        watch_connections()  # NCCL has its own, and depends on these
+        watch_connections()  # not NCCL's, which come later: where they hang, these tell
         for peer in self._peers:
             self._listeners.append(threading.Thread(target=self._listen, args=(peer,), daemon=True))
             self._listeners[-1].start()
