@@ -67,7 +67,7 @@ def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
                 read_array(group["labels"]),
                 [name.decode() for name in read_array(group["names"])],
             )
-            for split, group in file.items()
+            for split, group in [*file.items()]  # begun and left, it would keep h5py's lock of this thread
         }
         classes, attributes = (json.loads(read_text(file, name)) for name in ("classes", "attributes"))
         for split, predictions in splits.items():

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import h5py
 import numpy as np
@@ -231,6 +232,22 @@ def test_predictions_that_are_none_are_one_line(tmp_path: Path, name: str, value
     with pytest.raises(BadInput, match=r"predictions.h5: ") as error:
         read(file)
     assert "\n" not in str(error.value)
+
+
+def test_refused_predictions_leave_hdf5_to_other_threads(tmp_path: Path) -> None:
+    """Also while the error is there, with all that its frames hold: h5py's lock is one for all files."""
+    good, bad = tmp_path / "good.h5", tmp_path / "bad.h5"
+    for file in (good, bad):
+        write(file, {"val": split(2, 1), "test": split(3, 0)}, {})
+    with h5py.File(bad, "a") as edited:
+        del edited["test"]["names"]
+        edited["test"]["names"] = [1, 2, 3]
+    with pytest.raises(BadInput) as error:
+        read(bad)
+    other = Thread(target=read, args=[good], daemon=True)
+    other.start()
+    other.join(20)
+    assert not other.is_alive(), error
 
 
 @pytest.mark.parametrize("threshold", [0, 1, 1.2, "best"])
