@@ -3,16 +3,20 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from srscene.core.console import BadInput, run_stage, say
 
+WITH_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+os.execv(sys.executable, [sys.executable, "-m", "stages.sleeper"])
+"""
 SLEEPER = """
-import signal, time
+import time
 from srscene.core.console import run_stage, say
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def main():
     say("at work")
@@ -20,6 +24,21 @@ def main():
 
 run_stage(main)
 """
+IMPORTER = """
+import time, weakref
+
+class Module:
+    pass
+
+def importing(_):
+    print("at work", flush=True)
+    time.sleep(60)
+
+module = Module()
+watch = weakref.ref(module, importing)
+del module  # what is raised in its callback is ignored
+"""
+STAGES = Path(__file__).parents[2] / "stages"
 
 
 def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,15 +67,29 @@ def test_a_full_memory_is_one_line() -> None:
         run_stage(main)
 
 
-def test_ctrl_c_is_one_line() -> None:
+def stopped(folder: Path, module: str) -> tuple[int, str, str]:
+    """Send Ctrl-C to a stage of this text once it is at work; return its status, output and errors."""
+    (folder / "stages").mkdir()
+    (folder / "stages/__init__.py").write_text((STAGES / "__init__.py").read_text())
+    (folder / "stages/sleeper.py").write_text(module)
     stage = subprocess.Popen(
-        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", WITH_CTRL_C],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert stage.stdout
     assert stage.stdout.readline() == "at work\n"
     stage.send_signal(signal.SIGINT)
     out, errors = stage.communicate(timeout=30)
+    return stage.returncode, out, errors
+
+
+def test_ctrl_c_among_the_imports_is_not_lost(tmp_path: Path) -> None:
+    assert stopped(tmp_path, IMPORTER) == (-signal.SIGINT, "", "")
+
+
+def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
+    status, out, errors = stopped(tmp_path, SLEEPER)
     assert out.startswith("stopped; ")
     assert out.count("\n") == 1
     assert errors == ""
-    assert stage.returncode == 130
+    assert status == 130

@@ -125,7 +125,7 @@ def test_only_what_computes_nothing_is_hidden_from_dvc() -> None:
     imported = list(ast.walk(ast.parse((ROOT / ignored[0][1:]).read_text())))
     names = {name.name for node in imported if isinstance(node, ast.Import) for name in node.names}
     names |= {str(node.module) for node in imported if isinstance(node, ast.ImportFrom)}
-    assert names == {"sys", "collections.abc", "io", "typing", "tqdm"}
+    assert names == {"signal", "sys", "collections.abc", "io", "typing", "tqdm"}
 
 
 def test_dvc_yaml_is_read_at_once() -> None:

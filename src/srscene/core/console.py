@@ -3,6 +3,7 @@
 Nothing is computed here, so no stage depends on this file: `.dvcignore` hides it from DVC.
 """
 
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from io import TextIOWrapper
@@ -29,6 +30,8 @@ def run_stage(main: Callable[[], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 is no reason to fail
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     except BadInput as error:
