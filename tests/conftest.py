@@ -5,10 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.pipeline.warm_python import warm_programs
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The same examples each time, however slow the machine is; `--hypothesis-profile default` looks for new ones.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 TESTS = Path(__file__).parent
 LONGEST = (

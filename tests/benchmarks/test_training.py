@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from benchmarks.training import Loop
 
-PAUSE = 0.02
+PAUSE = 0.1
 
 
 def batches(slow: set[int]) -> Iterator[int]:

@@ -3,7 +3,6 @@ them, and a failure ends both with one line.
 """
 
 import csv
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from srscene.core.machine import Machine
 from tests.classify.stores import quick, write_store
 from tests.classify.test_train import OUTPUTS, Stages, flip, truncate
 from tests.options import section
+from tests.ports import free_port
 
 SECONDS = 180
 """Within which two processes end, or wait for each other for ever."""
@@ -31,10 +31,7 @@ def _in_two(stages: Stages, stage: str, **of_the_second: str) -> tuple[list[int]
 
     `of_the_second` are variables of its environment.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     processes = []
     for rank, changes in (("0", {}), ("1", of_the_second)):
         environment = stages.environment | group | {"RANK": rank, "LOCAL_RANK": rank} | changes

@@ -19,6 +19,7 @@ WHY_NONE = "no Chromium on PATH (apt-get install chromium), and none named by SR
 SILENT = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--remote-debugging-pipe", "--hide-scrollbars",
+    "--allow-pre-commit-input",  # else clicks before the first frame are lost
 )  # fmt: skip
 
 
@@ -165,4 +166,7 @@ def tab(program: str) -> Iterator[Tab]:
             os.close(to_write)
             os.close(back_read)
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from srscene.compare.experiments import LOCKED
+from srscene.compare.experiments import locked_out
 from srscene.compare.sweep import PATIENCE
 from tests.compare.toy_repo import log_of, make_toy, names, runs, wait
 from tests.pipeline.repository import PYTHON, Repo
@@ -105,30 +105,33 @@ def test_other_settings_do_not_overwrite_an_experiment(swept: tuple[Repo, str]) 
     assert "(classifier.epochs: 9, not 4)" in said
 
 
-def begun(repo: Repo, call: tuple[str, ...], log: Path) -> tuple["subprocess.Popen[bytes]", list[int]]:
-    """Start a sweep, wait until a stage runs in the cell of this log; return it and its cells' groups."""
+HELD = ("sweep", "--sr", "none,bicubic", "--backbone", "resnet26d", "-j", "2")
+"""Two cells that wait for a word."""
+
+
+def begun(repo: Repo, call: tuple[str, ...], *logs: Path) -> tuple["subprocess.Popen[bytes]", list[int]]:
+    """Start a sweep, wait until all cells of these logs are at work; return it and its cells' groups."""
     piped = {"cwd": repo.folder, "env": repo.environment, "stdout": subprocess.DEVNULL}
     sweep = subprocess.Popen([SRSCENE, *call], **piped)
-    wait(lambda: log.exists() and "Running stage" in log.read_text())
+    wait(lambda: all(log.exists() and "at work" in log.read_text() for log in logs))
     cells = subprocess.run(["pgrep", "-P", str(sweep.pid)], capture_output=True, text=True).stdout
     return sweep, [int(cell) for cell in cells.split()]
 
 
-def kill(sweep: "subprocess.Popen[bytes]", cells: list[int], how: signal.Signals) -> None:
-    """Kill a sweep, and send its cells, with their stages, a signal."""
-    sweep.kill()
-    for cell in cells:
-        os.killpg(cell, how)
-    sweep.wait()
-
-
 def test_a_killed_sweep_goes_on(swept: tuple[Repo, str]) -> None:
     repo, _ = swept
-    call = ("sweep", "--sr", "none,bicubic", "--backbone", "resnet26", "-j", "2")
-    kill(*begun(repo, call, log_of(repo, "none-resnet26-s0")), signal.SIGKILL)
+    call = (*HELD, "--seed", "5")
+    made = [f"{sr}-resnet26d-s5" for sr in ("none", "bicubic")]
+    sweep, cells = begun(repo, call, *(log_of(repo, name) for name in made))
+    sweep.kill()
+    for cell in cells:
+        os.killpg(cell, signal.SIGKILL)  # with its stages
+    sweep.wait()
+    (repo.folder / "go").touch()
     said = repo.run("srscene", *call)
-    assert "sweep: 2 cells: " in said
-    assert names(repo) >= {"none-resnet26-s0", "bicubic-resnet26-s0"}
+    (repo.folder / "go").unlink()
+    assert "sweep: 2 cells: 2 missing" in said
+    assert names(repo) >= set(made)
 
 
 def test_a_sweep_that_is_terminated_in_a_script_s_background_takes_its_cells_along(
@@ -152,18 +155,17 @@ def test_a_sweep_that_is_terminated_in_a_script_s_background_takes_its_cells_alo
 def test_a_sweep_killed_alone_leaves_cells_that_run_and_count(swept: tuple[Repo, str]) -> None:
     """They are left to themselves, as those of a second sweep at the same time would be."""
     repo, _ = swept
-    call = ("sweep", "--sr", "none,bicubic", "--backbone", "resnet34", "--seed", "3", "-j", "2")
-    logs = [log_of(repo, f"{sr}-resnet34-s3") for sr in ("none", "bicubic")]
-    sweep, cells = begun(repo, call, logs[0])
-    kill(sweep, cells, signal.SIGSTOP)
-    try:
-        said = repo.run("srscene", *call)
-    finally:
-        for cell in cells:
-            os.killpg(cell, signal.SIGCONT)
+    call = (*HELD, "--seed", "3")
+    logs = [log_of(repo, f"{sr}-resnet26d-s3") for sr in ("none", "bicubic")]
+    sweep, _ = begun(repo, call, *logs)
+    sweep.kill()
+    sweep.wait()
+    said = repo.run("srscene", *call)
+    (repo.folder / "go").touch()
     assert "sweep: 2 cells: 2 running" in said
     assert "of 2: " not in said
     wait(lambda: not any(runs(log) for log in logs))
+    (repo.folder / "go").unlink()
     assert "sweep: 2 cells: 2 there" in repo.run("srscene", *call)
 
 
@@ -196,7 +198,7 @@ def test_a_cell_that_meets_a_locked_repository_is_started_again(swept: tuple[Rep
         assert holder.stdout.readline() == "held\n"
         call = [SRSCENE, "sweep", "--sr", "none", "--backbone", "resnet50", "--seed", "9"]
         with subprocess.Popen(call, text=True, **{**piped, "stderr": subprocess.STDOUT}) as sweep:
-            wait(lambda: log.exists() and LOCKED in log.read_text(), 60, every=0.1)
+            wait(lambda: log.exists() and locked_out(log), every=0.1)
             holder.communicate()
             said, _ = sweep.communicate()
     assert sweep.returncode == 0, said

@@ -37,7 +37,8 @@ elif stage == "train":
         sys.exit("error: resnet101: this machine is too small, expected a larger one; take another backbone")
     if params["backbone"] == "resnet26d":
         print("at work", flush=True)
-        time.sleep(600)
+        while not Path(os.environ["TOY_GO"]).exists():
+            time.sleep(0.1)
     Path("models/classifier").mkdir(parents=True)
     chosen = [params[key] for key in ("sr", "backbone", "seed")]
     Path("models/classifier/card.json").write_text(json.dumps(chosen))
@@ -78,7 +79,7 @@ def make_toy(folder: Path) -> Repo:
         copy(ROOT / name, folder / name)
     (folder / "toy.py").write_text(TOY)
     (folder / "seed.txt").write_text("0")
-    (folder / ".gitignore").write_text("/data\n/models\n/.scratch\n__pycache__\n")
+    (folder / ".gitignore").write_text("/data\n/models\n/.scratch\n/go\n__pycache__\n")
     stages = {}
     for name, (deps, params, outs) in STAGES.items():
         stages[name] = {
@@ -94,6 +95,7 @@ def make_toy(folder: Path) -> Repo:
     repo = Repo(folder)
     repo.environment["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}:{folder}"
     repo.environment["OMP_NUM_THREADS"] = "1"
+    repo.environment["TOY_GO"] = str(folder / "go")  # what a resnet26d waits for
     repo.run("git", "init", "-q", "-b", "main")
     repo.dvc("init", "-q")
     repo.commit("A toy")
@@ -120,7 +122,7 @@ def runs(log: Path) -> bool:
     return False
 
 
-def wait(until: Callable[[], object], seconds: float = 120, every: float = 0.2) -> None:
+def wait(until: Callable[[], object], seconds: float = 300, every: float = 0.2) -> None:
     """Wait until something is so; fails the test if it does not become so."""
     end = time.monotonic() + seconds
     while not until():

@@ -6,7 +6,6 @@ PyTorch is imported once.
 
 import json
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from srscene.core.console import BadInput, run_stage
 from srscene.core.ranks import Ranks, current, together
+from tests.ports import free_port
 
 WORLD = 3
 
@@ -96,9 +96,7 @@ def process(rank: int, port: int, way: Callable[[Ranks], None], log: Path) -> No
 
 
 def meeting(way: Callable[[Ranks], None], folder: Path) -> list[tuple[int, str, str]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     children = []
     for rank in range(WORLD):
         child = os.fork()

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.pipeline.repository import Repo
+from tests.ports import free_port
 
 KEY, SECRET = "researcher", "correct-horse-battery"
 
@@ -22,25 +23,24 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """An S3 server with one bucket and one key; yields its address and the folder of its objects."""
     folder = tmp_path_factory.mktemp("s3")
     (folder / "bucket").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     rclone = Path(sys.executable).with_name("rclone")
     command = [rclone, "serve", "s3", "--addr", address, "--auth-key", f"{KEY},{SECRET}", folder]
     server = subprocess.Popen(
         command, stderr=subprocess.DEVNULL, env=os.environ | {"RCLONE_CONFIG": os.devnull}
     )
     try:
-        wait_for(address)
+        wait_for(address, server)
         yield f"http://{address}", folder / "bucket"
     finally:
         server.terminate()
         server.wait()
 
 
-def wait_for(address: str) -> None:
+def wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
     host, port = address.split(":")
-    for _ in range(100):
+    for _ in range(600):
+        assert server.poll() is None
         with socket.socket() as probe:
             if probe.connect_ex((host, int(port))) == 0:
                 return

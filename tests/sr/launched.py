@@ -1,7 +1,6 @@
 """A folder in which the stages `weights` and `upscale` run, alone or in the processes of a launcher."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import yaml
 
 from srscene.core.shard_writer import SHARD_BYTES
 from tests.options import PARAMS, merged
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 300
@@ -101,10 +101,3 @@ def end(process: "subprocess.Popen[str]") -> Ended:
     finally:
         process.kill()
     return Ended(process.returncode, said, errors)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

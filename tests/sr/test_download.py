@@ -240,7 +240,7 @@ def test_a_broken_connection_is_taken_up_again(
     sha: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(download, "TIMEOUTS", (5, 0.5))
+    monkeypatch.setattr(download, "TIMEOUTS", (5, 2))
     file.cuts, file.stalls, file.length = [MIB, MIB], stalls, length
     assert fetch(remote(server, sha), tmp_path)[1] == SHA
     assert server.sent == [("weights.pth", start * MIB, MIB) for start in range(3)]

@@ -83,7 +83,7 @@ prepare(WeightsOptions.model_validate_json(sys.argv[1]), PatchStore("patches"), 
 
 def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     patches = referenced(tmp_path / "patches")
-    options = weights_options("srresnet", source="fit", fit=SMALL | {"steps": 150})
+    options = weights_options("srresnet", source="fit", fit=SMALL | {"steps": 600})
     process = subprocess.Popen([sys.executable, "-c", KILLED, options.model_dump_json()], cwd=tmp_path)
     try:
         while not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt")):
@@ -94,11 +94,11 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.C
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed").exists()
     done = torch.load(next(tmp_path.glob(".scratch/weights/*/checkpoint.pt")), weights_only=True)["step"]
-    assert 0 < done < 150
+    assert 0 < done < 600
 
-    resumed = load_file(prepare(PatchStore("patches"), tmp_path / "killed", steps=150))
-    assert f"{done}/150" in capsys.readouterr().err
-    whole = load_file(prepare(patches, tmp_path / "whole", steps=150))
+    resumed = load_file(prepare(PatchStore("patches"), tmp_path / "killed", steps=600))
+    assert f"{done}/600" in capsys.readouterr().err
+    whole = load_file(prepare(patches, tmp_path / "whole", steps=600))
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 

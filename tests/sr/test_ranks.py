@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from srscene.core.leases import PRETENDED
-from tests.sr.launched import STAGE, Ended, Place, end, free_port
+from tests.ports import free_port
+from tests.sr.launched import STAGE, Ended, Place, end
 from tests.sr.sr_data import checkpoint, images, store
 
 SMALL = {

@@ -295,6 +295,7 @@ def test_a_run_killed_inside_a_shard_goes_on_at_the_piece(
     try:
         journal = wait_for(process, tmp_path, ".scratch/upscale/*/shard-00000.journal")
         while journal.read_text().count("\n") < 2:
+            assert process.poll() is None, "ended too early"
             time.sleep(0.005)
     finally:
         process.kill()

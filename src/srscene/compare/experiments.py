@@ -22,8 +22,8 @@ STATES = ("Running", "Queued", "Failed", "Success")
 _QUEUED = re.compile(rf"^[0-9a-f]{{7,40}}\s+(\S+)\s+.*\b({'|'.join(STATES)})\s*$", re.M)
 _WORKERS = re.compile(r"^Worker status: (\d+) active, (\d+) idle", re.M)
 
-LOCKED = "Unable to acquire lock"
-"""What DVC says when another of its processes has had the repository for longer than it waits."""
+LOCKED = ("Unable to acquire lock", "is busy, it is being blocked by")
+"""What DVC says when another of its processes has the repository, or a file, for longer than it waits."""
 
 
 class Experiment(NamedTuple):
@@ -130,6 +130,12 @@ def start(name: str, overrides: Sequence[str], log: Path) -> "subprocess.Popen[b
         return subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
         )
+
+
+def locked_out(log: Path) -> bool:
+    """Whether DVC gave this cell up, or waited, since another of its processes was at work."""
+    text = log.read_text(errors="replace")
+    return any(words in text for words in LOCKED)
 
 
 def runs(log: Path) -> bool:

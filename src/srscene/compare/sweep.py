@@ -164,7 +164,7 @@ def run(state: Plan, jobs: int) -> bool:
                     running.remove(job)
                     seconds = time.monotonic() - job.began
                     commit, why = _outcome(job, cache)
-                    if why and experiments.LOCKED in why and locked_out[job.cell.name] < BUSY:
+                    if why and experiments.locked_out(job.log) and locked_out[job.cell.name] < BUSY:
                         locked_out[job.cell.name] += 1
                         todo.insert(0, job.cell)
                         continue

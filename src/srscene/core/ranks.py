@@ -205,7 +205,7 @@ def together(stage: str) -> Iterator[None]:
             raise
         leave(130)
     except BaseException as error:
-        if ranks._failed.wait(1.0):  # it came of another's failure: a connection that broke
+        if ranks._failed.wait(5.0):  # it came of another's failure: a connection that broke
             leave(1)
         traceback.print_exc()
         ranks.fail(f"{stage}: process {ranks.rank} of {ranks.world}: {brief(error) or type(error).__name__}")
