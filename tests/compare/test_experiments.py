@@ -200,3 +200,16 @@ def test_what_failed_in_the_queue_is_queued_once_more(queued: tuple[Repo, list[s
     assert "sweep: 1 cell: 1 queued" in second
     assert "is queued" not in second
     assert repo.dvc("queue", "status").count("bicubic-resnet101-s0") == 2
+
+
+@pytest.mark.parametrize(("said", "expected"), [
+    ("ERROR: Unable to acquire lock. Most likely another DVC process is running\n", True),
+    ("ERROR: '/a' is busy, it is being blocked by:\n  (PID 3): dvc\n\nIf there are no processes\n", True),
+    ("ERROR: '/a' is busy, it is being blocked by:\nerror: small\nERROR: failed to reproduce\n", False),
+    ("", False),
+])  # fmt: skip
+def test_a_cell_that_dvc_gave_up_for_a_lock_is_told_from_one_that_failed(
+    tmp_path: Path, said: str, expected: bool
+) -> None:
+    (tmp_path / "log").write_text(said)
+    assert experiments.locked_out(tmp_path / "log") is expected

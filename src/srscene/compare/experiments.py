@@ -133,9 +133,9 @@ def start(name: str, overrides: Sequence[str], log: Path) -> "subprocess.Popen[b
 
 
 def locked_out(log: Path) -> bool:
-    """Whether DVC gave this cell up, or waited, since another of its processes was at work."""
-    text = log.read_text(errors="replace")
-    return any(words in text for words in LOCKED)
+    """Whether another process of DVC was at work, and DVC gave this cell up for it."""
+    last = log.read_text(errors="replace").rpartition("ERROR: ")[2]
+    return any(words in last for words in LOCKED)
 
 
 def runs(log: Path) -> bool:
