@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.common import Row, say_failed, show
-from srscene.core.console import say
+from srscene.runtime.console import say
 
 TOPICS = ("ingest", "upscaling", "reading", "training", "seesr")
 FOR_GPUS = ("upscaling", "training", "seesr")

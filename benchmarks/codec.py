@@ -22,13 +22,13 @@ import yaml
 from numpy.typing import NDArray
 
 from benchmarks.common import device_name
-from srscene.core.params import validated
 from srscene.core.store import PatchStore
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from srscene.raw.examples import unpack
 from srscene.raw.landscape.options import SyntheticOptions
 from srscene.raw.landscape.synthesize import sample, to_8_bits
+from srscene.runtime.params import validated
 from srscene.sr.common import checkpoints
 from srscene.sr.common.names import options_of
 from srscene.sr.common.upscaler import find

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from srscene.core.console import brief, say
+from srscene.runtime.console import brief, say
 
 PEAKS = {
     "H100 PCIe": 756e12,

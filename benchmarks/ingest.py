@@ -26,7 +26,6 @@ import zstandard
 from isal import igzip
 
 from benchmarks.common import Row, compare, peak_memory, rates, show
-from srscene.core.console import say
 from srscene.ingest.decode import decode
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
@@ -34,6 +33,7 @@ from srscene.ingest.sources import FolderPatch, find_patches
 from srscene.ingest.splits import read_splits
 from srscene.ingest.tiff import PIXEL_BYTES, SIZE
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, LISTS, TORCHGEO_LISTS, V1_FOLDER, write_lists
+from srscene.runtime.console import say
 
 SUFFIXES = [*BAND_FILES, LABEL_FILE]
 PACKERS: dict[str, Callable[[Path, str], Any]] = {".tar.gz": gzip.open, ".tar.zst": zstandard.open}

@@ -18,9 +18,9 @@ from benchmarks import seesr
 from benchmarks.common import PEAKS
 from benchmarks.upscaling import CASES
 from srscene.classify.options import PAPER
-from srscene.core.disk import size
-from srscene.core.labels import CLASSES
+from srscene.core.classes import CLASSES
 from srscene.ingest.splits import read_splits
+from srscene.runtime.files import size
 
 GPUS, PEAK = 8, PEAKS["H100"]
 CORES, DISK = 8 * GPUS, 5e9

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.common import Row, rates
-from srscene.core.labels import CLASSES
-from srscene.core.shard_writer import ShardWriter
+from srscene.core.classes import CLASSES
 from srscene.core.store import Patch, PatchStore, shard_path
+from srscene.core.writer import ShardWriter
 
 Images = NDArray[np.uint8]
 Read = Callable[[int], object]

@@ -16,11 +16,12 @@ import numpy as np
 
 from benchmarks.ingest import make_tree
 from benchmarks.reading import textures
-from srscene.core import params, shard_writer
-from srscene.core.labels import CLASSES
+from srscene.core import writer as shard_writer
+from srscene.core.classes import CLASSES
 from srscene.core.store import SPLITS, Image, Patch, PatchStore
 from srscene.ingest.splits import Listed, read_splits
 from srscene.raw.layout import V1_FOLDER, write_lists
+from srscene.runtime import params
 
 TINY, FULL = 8, 120
 """Side of a patch here, and of BigEarthNet's."""
@@ -181,7 +182,7 @@ def read_real(folder: Path, size: int) -> Call:
 
 
 def _machine(batch_size: int | str = "auto") -> Any:
-    from srscene.core.machine import Machine
+    from srscene.runtime.machine import Machine
 
     return Machine.model_validate({"batch_size": batch_size, "workers": 0})
 

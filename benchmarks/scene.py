@@ -24,7 +24,7 @@ BLOCK = 512
 CODE = """
 import os, sys
 from pathlib import Path
-from srscene.core.machine import Machine
+from srscene.runtime.machine import Machine
 from srscene.scene.model import find_model
 from srscene.scene.source import open_scene
 from srscene.scene.upscale import upscale_scene

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from torch import nn
 
 from benchmarks.common import Row, peak_memory
-from srscene.core.console import brief, say
+from srscene.runtime.console import brief, say
 from srscene.scene.seams import strength
 from srscene.sr.common.checkpoints import read, save, weights_file
 from srscene.sr.srresnet.model.network import build, new
@@ -47,7 +47,7 @@ TOOLS = {
     "srscene": Tool(
         """
 import os
-from srscene.core.machine import Machine
+from srscene.runtime.machine import Machine
 from srscene.scene.model import find_model
 from srscene.scene.source import open_scene
 from srscene.scene.upscale import upscale_scene

@@ -13,8 +13,8 @@ import torch
 from transformers import CLIPTokenizer
 
 from benchmarks.common import Row, peak, say_failed
-from srscene.core.console import say
-from srscene.core.params import read
+from srscene.runtime.console import say
+from srscene.runtime.params import read
 from srscene.sr.seesr.model.loading import fill
 from srscene.sr.seesr.model.models import DENOISERS, NETWORKS, Models
 from srscene.sr.seesr.model.restorer import Restorer

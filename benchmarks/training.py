@@ -31,10 +31,11 @@ from srscene.classify.batches import loader, plan_training
 from srscene.classify.inference import start_accelerator
 from srscene.classify.options import ClassifierOptions
 from srscene.classify.train import Training
-from srscene.core.device import pick_device, pick_precision
-from srscene.core.labels import CLASSES
-from srscene.core.machine import Machine
+from srscene.core.classes import CLASSES
+from srscene.core.precision import pick_precision
 from srscene.core.store import PatchStore
+from srscene.runtime.device import pick_device
+from srscene.runtime.machine import Machine
 
 BASELINE = "timm + torchvision, PNG files, fp32"
 CAREFUL = "the same, channels last, bf16 where native"

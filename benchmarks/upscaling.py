@@ -27,11 +27,12 @@ from torch import nn
 
 from benchmarks.codec import synthetic_patches
 from benchmarks.common import Row, compare, peak, rates, show, works
-from srscene.core.device import pick_device, pick_precision
-from srscene.core.machine import Machine
-from srscene.core.params import Section
-from srscene.core.shard_writer import ShardWriter
+from srscene.core.precision import pick_precision
 from srscene.core.store import Patch, PatchStore, shard_path
+from srscene.core.writer import ShardWriter
+from srscene.runtime.device import pick_device
+from srscene.runtime.machine import Machine
+from srscene.runtime.params import Section
 from srscene.sr.common import checkpoints
 from srscene.sr.common.basicsr_shim import MSRResNet, RRDBNet, SRVGGNetCompact
 from srscene.sr.common.names import options_of

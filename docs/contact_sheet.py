@@ -9,11 +9,11 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from srscene.core import params
-from srscene.core.console import run_stage
-from srscene.core.labels import decode, encode, short_label
+from srscene.core.classes import decode, encode, short_label
 from srscene.raw.landscape.options import SyntheticOptions
 from srscene.raw.landscape.synthesize import sample, to_8_bits
+from srscene.runtime import params
+from srscene.runtime.console import run_stage
 
 ROWS, COLUMNS = 4, 6
 DPI = 100

@@ -20,14 +20,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from rasterio import Affine
 
-from srscene import predictions
 from srscene.assess.figure import richest
-from srscene.core import params
-from srscene.core.console import BadInput, run_stage
-from srscene.core.device import pick_device
-from srscene.core.machine import Machine
+from srscene.core import predictions
 from srscene.evaluate.predictors import best_threshold
 from srscene.raw.layout import BANDS
+from srscene.runtime import params
+from srscene.runtime.console import BadInput, run_stage
+from srscene.runtime.device import pick_device
+from srscene.runtime.machine import Machine
 from srscene.scene.classifier import load
 from srscene.scene.figure import legend, show_tiles
 from srscene.scene.grid import Grid

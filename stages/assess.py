@@ -6,8 +6,8 @@ dvc repro assess
 from pathlib import Path
 
 from srscene.assess.report import assess_store
-from srscene.core.console import run_stage
 from srscene.core.store import PatchStore
+from srscene.runtime.console import run_stage
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 try:
     from srscene.check import check, fit_seed
-    from srscene.core.console import run_stage
-    from srscene.core.outputs import whole_file, write_json
+    from srscene.core.tables import write_json
+    from srscene.runtime.console import run_stage
+    from srscene.runtime.files import whole_file
 except ModuleNotFoundError as error:
     sys.exit(
         f"error: {sys.executable} has no {error.name}; run `source .venv/bin/activate`, or `make env` first"

@@ -5,10 +5,10 @@ dvc repro evaluate
 
 from pathlib import Path
 
-from srscene.core import params
-from srscene.core.console import run_stage
 from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.run import evaluate
+from srscene.runtime import params
+from srscene.runtime.console import run_stage
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ dvc repro examples
 
 from pathlib import Path
 
-from srscene.core.console import run_stage, say
 from srscene.raw.examples import unpack
+from srscene.runtime.console import run_stage, say
 
 
 def main() -> None:

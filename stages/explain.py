@@ -5,12 +5,12 @@ dvc repro explain
 
 from pathlib import Path
 
-from srscene.core import params
-from srscene.core.console import run_stage
-from srscene.core.machine import Machine
 from srscene.core.store import PatchStore
 from srscene.explain.options import ExplainOptions
 from srscene.explain.run import explain
+from srscene.runtime import params
+from srscene.runtime.console import run_stage
+from srscene.runtime.machine import Machine
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ dvc repro ingest
 
 from pathlib import Path
 
-from srscene.core import params
-from srscene.core.console import run_stage
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import options_type
+from srscene.runtime import params
+from srscene.runtime.console import run_stage
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ dvc repro synthesize
 
 from pathlib import Path
 
-from srscene.core import params
-from srscene.core.console import run_stage, say
 from srscene.raw.landscape.options import SyntheticOptions
 from srscene.raw.landscape.synthesize import make
+from srscene.runtime import params
+from srscene.runtime.console import run_stage, say
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ dvc repro upscale
 
 from pathlib import Path
 
-from srscene.core import params
-from srscene.core.console import run_stage
-from srscene.core.machine import Machine
-from srscene.core.ranks import together
 from srscene.core.store import PatchStore
+from srscene.runtime import params
+from srscene.runtime.console import run_stage
+from srscene.runtime.machine import Machine
+from srscene.runtime.ranks import together
 from srscene.sr.common.names import options_of
 from srscene.sr.run import upscale_store
 

@@ -6,10 +6,10 @@ dvc repro weights
 import json
 from pathlib import Path
 
-from srscene.core import params
-from srscene.core.console import run_stage
-from srscene.core.ranks import together
 from srscene.core.store import PatchStore
+from srscene.runtime import params
+from srscene.runtime.console import run_stage
+from srscene.runtime.ranks import together
 from srscene.sr.common.names import options_of
 from srscene.sr.weights.prepare import prepare_weights
 

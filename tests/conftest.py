@@ -18,10 +18,10 @@ settings.load_profile("same")
 
 TESTS = Path(__file__).parent
 LONGEST = (
-    "compare/test_sweep.py", "pipeline/test_keys.py", "pipeline/test_dvc.py", "sr/test_ranks.py",
+    "sweep/test_run.py", "pipeline/test_keys.py", "pipeline/test_dvc.py", "sr/test_ranks.py",
     "pipeline/test_remotes.py", "sr/test_run.py", "sr/seesr/test_restorer.py", "classify/test_train.py",
     "classify/test_two_processes.py", "sr/test_fit.py", "test_kills.py", "robustness/test_memory.py",
-    "classify/test_backbone.py", "scene/test_upscale.py", "compare/test_experiments.py", "test_check.py",
+    "classify/test_backbone.py", "scene/test_upscale.py", "sweep/test_experiments.py", "test_check.py",
 )  # fmt: skip
 """The files that take longest, the longest first."""
 

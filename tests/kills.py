@@ -23,15 +23,15 @@ from srscene.classify.artefact import save_card, save_weights
 from srscene.classify.backbone import create
 from srscene.classify.predict import predict
 from srscene.classify.train import train
-from srscene.core import shard_writer
-from srscene.core.machine import Machine
-from srscene.core.outputs import write_csv
+from srscene.core import writer as shard_writer
+from srscene.core.predictions import write
+from srscene.core.tables import write_csv
 from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.run import evaluate
 from srscene.evaluate.training_curve import Training
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
-from srscene.predictions import write
+from srscene.runtime.machine import Machine
 from srscene.sr.run import upscale_store
 from srscene.sr.weights.prepare import prepare_weights
 from tests.classify.stores import quick, write_store

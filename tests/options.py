@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from srscene.core.params import validated
+from srscene.runtime.params import validated
 
 T = TypeVar("T")
 PARAMS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())

@@ -18,7 +18,7 @@ from typing import TypedDict
 
 import torch
 
-from srscene.core.scratch import FINISHED
+from srscene.runtime.parts import FINISHED
 from tests.kills import Run, ended, outputs, prepared, remove_outputs, run, start
 
 IN_A_ROW = 3

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from srscene.check import check, fit_seed, timm_names
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from tests.options import PARAMS, merged
 
 Write = Callable[..., Path]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from srscene.core.console import run_stage
+from srscene.runtime.console import run_stage
 from tests.kills import outputs, prepared
 
 ROOT = Path(__file__).parents[1]

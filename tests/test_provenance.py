@@ -11,12 +11,12 @@ import torch
 from srscene.classify.artefact import load_classifier
 from srscene.classify.options import ClassifierOptions
 from srscene.classify.train import train
-from srscene.core.machine import Machine
 from srscene.core.store import PatchStore
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.reflectance import to_rgb
 from srscene.raw.examples import unpack
+from srscene.runtime.machine import Machine
 from srscene.sr.common.names import options_of
 from srscene.sr.common.upscaler import load_from_card
 from srscene.sr.run import upscale_store

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from srscene.core.console import BadInput
-from srscene.core.machine import Machine
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
+from srscene.runtime.console import BadInput
+from srscene.runtime.machine import Machine
 from srscene.sr.run import upscale_store
 from tests.ingest.raw_patches import NAMES, pack, write_lists, write_v1
 from tests.kills import outputs

@@ -14,13 +14,13 @@ from typing import Annotated, Any
 from pydantic import Strict
 
 from srscene.classify.options import PAPER, ClassifierOptions
-from srscene.core.console import BadInput
-from srscene.core.machine import Machine
-from srscene.core.params import FILE, Seed, at, load, near, validated
 from srscene.evaluate.options import EvaluateOptions
 from srscene.explain.options import ExplainOptions
 from srscene.ingest.options import IngestOptions
 from srscene.raw.landscape.options import SyntheticOptions
+from srscene.runtime.console import BadInput
+from srscene.runtime.machine import Machine
+from srscene.runtime.params import FILE, Seed, at, load, near, validated
 from srscene.sr.common.names import options_of, upscalers
 
 Name = Annotated[str, Strict()]

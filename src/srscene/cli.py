@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from srscene import leftovers
 from srscene.check import check as check_params
 from srscene.check import surroundings
-from srscene.core import params
-from srscene.core.console import BadInput, run_stage, say
-from srscene.core.machine import Machine
+from srscene.runtime import leftovers, params
+from srscene.runtime.console import BadInput, run_stage, say
+from srscene.runtime.machine import Machine
 
 AUTO = Machine(batch_size="auto", workers="auto")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -67,8 +66,8 @@ def sweep(
     ] = False,
 ) -> None:
     """Run what is missing of a grid, upscalers × backbones × seeds, an experiment each."""
-    from srscene.compare import grid as grids
-    from srscene.compare import sweep as sweeps
+    from srscene.sweep import grid as grids
+    from srscene.sweep import run as sweeps
 
     surroundings()
     cells = grids.wanted(grids.from_options(grid, sr, backbone, seed), set_param or [])
@@ -138,8 +137,9 @@ def report(
     resamples: Resamples = 1000,
 ) -> None:
     """One page, in one file, that answers whether super-resolution helped."""
-    from srscene.compare import assemble, report
     from srscene.compare import run as comparing
+    from srscene.page import assemble
+    from srscene.page import write as report
 
     cells = comparing.cells_of(results, experiment or [])
     found, why = comparing.contrasts_for_page(cells, control, margin, resamples)
@@ -231,7 +231,7 @@ def predict(
 
     Needs no DVC and no git, only models/ of a repository: dvc get REPOSITORY models
     """
-    from srscene.core.device import take_device
+    from srscene.runtime.device import take_device
     from srscene.scene.classifier import load, threshold_of
     from srscene.scene.predict import Tiling, predict_scene
     from srscene.scene.source import open_scene

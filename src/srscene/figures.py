@@ -15,7 +15,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from srscene.core.outputs import whole_file
+from srscene.runtime.files import whole_file
 
 DPI = 120
 WIDTH = 180 / 25.4

@@ -11,9 +11,9 @@ from srscene.assess.fidelity import enlarge
 from srscene.assess.figure import draw, richest
 from srscene.assess.pair import assessed_split
 from srscene.assess.report import assess, assess_store
-from srscene.core.console import BadInput
-from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Image, Patch, PatchStore, Split, shard_path
+from srscene.core.writer import ShardWriter
+from srscene.runtime.console import BadInput
 
 LABELS = np.eye(19, dtype=np.uint8)
 

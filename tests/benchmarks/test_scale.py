@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import plan, scale
 from benchmarks.scale_stages import STAGES, names
-from srscene import predictions
-from srscene.core import shard_writer
+from srscene.core import predictions
+from srscene.core import writer as shard_writer
 from srscene.core.store import PatchStore
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from srscene.classify.options import ClassifierOptions
-from srscene.core.machine import Machine
 from srscene.core.store import PatchStore
+from srscene.runtime.machine import Machine
 from tests.classify.stores import quick, write_store
 from tests.options import section
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from srscene.classify.options import ClassifierOptions
-from srscene.core.labels import CLASSES
-from srscene.core.shard_writer import ShardWriter
+from srscene.core.classes import CLASSES
 from srscene.core.store import Patch, PatchStore, shard_path
+from srscene.core.writer import ShardWriter
 from tests.options import section
 
 ATTRIBUTES = {"sr": "bicubic", "options": {"scale": 4}, "scale": 4, "bands": ["B04", "B03", "B02"]}

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from srscene.classify.artefact import ClassifierCard, load_classifier, save_card, save_weights
 from srscene.classify.backbone import create
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES
+from srscene.core.classes import CLASSES
+from srscene.runtime.console import BadInput
 from tests.classify.stores import ATTRIBUTES
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from torch import nn
 
 from srscene.classify import backbone
 from srscene.classify.options import PAPER
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -70,7 +70,7 @@ def test_a_size_that_a_backbone_cannot_be_made_for() -> None:
 
 PRETRAINED = """
 from srscene.classify.backbone import create
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 print(create("test_resnet", 48, pretrained=True).conv1[0].weight.flatten()[0].item())
 for name in ("resnet50", "test_resnet_without_weights"):
     try:

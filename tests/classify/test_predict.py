@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from srscene import predictions
 from srscene.classify.artefact import save_card, save_weights
 from srscene.classify.backbone import create
 from srscene.classify.inference import normalise
 from srscene.classify.predict import predict
-from srscene.core.console import BadInput
-from srscene.core.machine import Machine
-from srscene.core.scratch import claimed, work_folder
+from srscene.core import predictions
+from srscene.runtime.console import BadInput
+from srscene.runtime.machine import Machine
+from srscene.runtime.parts import claimed, work_folder
 from tests.classify.stores import ATTRIBUTES
 from tests.classify.test_artefact import CARD
 from tests.options import section

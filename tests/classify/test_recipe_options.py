@@ -9,8 +9,8 @@ from timm.layers import DropPath
 from srscene.classify.backbone import create
 from srscene.classify.checkpoint import Epoch, History
 from srscene.classify.train import train
-from srscene.core.machine import Machine
 from srscene.core.store import PatchStore
+from srscene.runtime.machine import Machine
 from tests.classify.stores import quick, write_store
 from tests.options import section
 

@@ -16,15 +16,15 @@ import pytest
 import torch
 import yaml
 
-from srscene import predictions
 from srscene.classify import checkpoint
 from srscene.classify.checkpoint import Epoch, History
 from srscene.classify.options import ClassifierOptions
 from srscene.classify.predict import predict
 from srscene.classify.train import _check, scratch_key, train
-from srscene.core.console import BadInput
-from srscene.core.machine import Machine
+from srscene.core import predictions
 from srscene.core.store import PatchStore
+from srscene.runtime.console import BadInput
+from srscene.runtime.machine import Machine
 from tests.classify.stores import ATTRIBUTES, quick, write_store
 from tests.options import section
 

@@ -16,7 +16,7 @@ from srscene.classify.artefact import load_classifier
 from srscene.classify.inference import logits
 from srscene.classify.recipe import loss
 from srscene.classify.train import train
-from srscene.core.machine import Machine
+from srscene.runtime.machine import Machine
 from tests.classify.stores import quick, write_store
 from tests.classify.test_train import OUTPUTS, Stages, flip, truncate
 from tests.options import section

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from srscene import predictions
 from srscene.cli import app
-from srscene.compare import answer, cell, contrasts, report, run
+from srscene.compare import answer, cell, contrasts, run
 from srscene.compare.cell import Cell
-from srscene.compare.report import Page
-from srscene.core.console import BadInput
-from tests.compare import pages
+from srscene.core import predictions
+from srscene.page import write as report
+from srscene.page.write import Page
+from srscene.runtime.console import BadInput
+from tests.page import pages
 from tests.compare.test_significance import runs
 
 SKILL = {"none": 0.2, "bicubic": 0.3, "hat": 0.4, "truth": 0.6}

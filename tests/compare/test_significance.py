@@ -12,15 +12,15 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from benchmarks import statistics
-from srscene import predictions
 from srscene.compare import samples
 from srscene.compare.cell import Cell
 from srscene.compare.samples import MEASURES, Runs, Sample
 from srscene.compare.significance import Difference, contrast, difference_in, fieller, holm, share
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES
+from srscene.core import predictions
+from srscene.core.classes import CLASSES
 from srscene.core.store import write_texts
 from srscene.evaluate import metrics
+from srscene.runtime.console import BadInput
 
 PATCHES = 150
 F1, AP = MEASURES.index("f1"), MEASURES.index("macro_ap")

@@ -10,7 +10,7 @@ import pytest
 from srscene.compare import cell, tables
 from srscene.compare.cell import BACKBONES, Cell
 from srscene.compare.tables import AVERAGE, LABELS, Row, Table, printed, table1, table2
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 
 PAPER = cell.SR[:1] + cell.SR[2:6]
 TABLE1 = """

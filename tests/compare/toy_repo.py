@@ -43,7 +43,7 @@ elif stage == "train":
     chosen = [params[key] for key in ("sr", "backbone", "seed")]
     Path("models/classifier/card.json").write_text(json.dumps(chosen))
 elif stage == "predict":
-    from srscene import predictions
+    from srscene.core import predictions
     from srscene.core.store import PatchStore
     sr, backbone, seed = json.loads(Path("models/classifier/card.json").read_text())
     gain = {"none": 0.0, "bicubic": 0.5, "truth": 1.5}.get(sr, 1.0)
@@ -59,7 +59,7 @@ elif stage == "predict":
         {},
     )
 elif stage == "evaluate":
-    from srscene import predictions
+    from srscene.core import predictions
     from srscene.evaluate.metrics import by_class, measure
     test = predictions.read(Path("data/predictions.h5"))[0]["test"]
     case = test.labels, test.probabilities >= 0.5, test.probabilities

@@ -8,7 +8,7 @@ export PYTHON=$1
 export WORLD_SIZE=2 MASTER_ADDR=10.0.0.1 MASTER_PORT=29400
 
 stage() { # rank, network card
-    exec env RANK="$1" LOCAL_RANK=0 GLOO_SOCKET_IFNAME="$2" "$PYTHON" -m tests.core.cut_off
+    exec env RANK="$1" LOCAL_RANK=0 GLOO_SOCKET_IFNAME="$2" "$PYTHON" -m tests.runtime.cut_off
 }
 export -f stage
 

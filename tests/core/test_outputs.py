@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from srscene.core.outputs import sha256, whole_file, whole_folder, write_csv, write_json
+from srscene.core.tables import write_csv, write_json
+from srscene.runtime.files import sha256, whole_file, whole_folder
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path):

@@ -19,12 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from srscene.core import codec, shard_writer, store
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES
-from srscene.core.scratch import kept
-from srscene.core.shard_writer import ShardWriter, patches_per_shard
+from srscene.core import codec, store
+from srscene.core import writer as shard_writer
+from srscene.core.classes import CLASSES
 from srscene.core.store import SPLITS, Patch, PatchStore, shard_path, write_texts
+from srscene.core.writer import ShardWriter, patches_per_shard
+from srscene.runtime.console import BadInput
+from srscene.runtime.parts import kept
 
 
 @pytest.fixture(params=["raw", "compressed"])
@@ -500,8 +501,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from srscene.core import codec
-from srscene.core.console import run_stage
-from srscene.core.shard_writer import ShardWriter
+from srscene.runtime.console import run_stage
+from srscene.core.writer import ShardWriter
 from tests.core.test_store import make_patch
 
 def main():

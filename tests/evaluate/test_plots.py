@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib import pyplot as plt
 
-from srscene.core.labels import CLASSES, short_label
+from srscene.core.classes import CLASSES, short_label
 from srscene.evaluate.curve import Curve
 from srscene.evaluate.plots import ClassCurve, _named_lines
 

@@ -13,15 +13,15 @@ import pytest
 from sklearn.metrics import label_ranking_loss
 
 from srscene.classify.artefact import save_card
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES
-from srscene.core.outputs import write_csv
+from srscene.core.classes import CLASSES
+from srscene.core.predictions import Predictions, read, write
 from srscene.core.store import write_texts
+from srscene.core.tables import write_csv
 from srscene.evaluate.metrics import METRICS, Metric, patch_mean
 from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.run import evaluate
 from srscene.evaluate.training_curve import Training
-from srscene.predictions import Predictions, read, write
+from srscene.runtime.console import BadInput
 from tests.classify.test_artefact import CARD
 from tests.options import section
 

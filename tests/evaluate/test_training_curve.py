@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from srscene.core.console import BadInput
 from srscene.evaluate.training_curve import draw, read
+from srscene.runtime.console import BadInput
 
 HEADER = "epoch,train_loss,val_loss,val_macro_ap,learning_rate\n"
 ROWS = ["1,0.41,,,0.001", "2,0.38,0.3,0.76,0.0005", "3,0.34,,,0.0002", "4,0.33,0.29,0.8,0"]

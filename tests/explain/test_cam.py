@@ -8,9 +8,9 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from srscene.core.console import BadInput
 from srscene.explain.cam import ClassMaps
 from srscene.explain.layer import PAPER, find_layer
+from srscene.runtime.console import BadInput
 
 
 def model_of(name: str, **options: object) -> torch.nn.Module:

@@ -10,14 +10,14 @@ from PIL import Image
 
 from srscene.classify.artefact import WEIGHTS, ClassifierCard, save_card, save_weights
 from srscene.classify.backbone import create, normalisation
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES
-from srscene.core.machine import Machine
-from srscene.core.shard_writer import ShardWriter
+from srscene.core.classes import CLASSES
 from srscene.core.store import Patch, PatchStore, Split, shard_path
+from srscene.core.writer import ShardWriter
 from srscene.explain.figure import Row, draw, most_diverse
 from srscene.explain.options import ExplainOptions
 from srscene.explain.run import explain, predicted_or_top
+from srscene.runtime.console import BadInput
+from srscene.runtime.machine import Machine
 from tests.options import section
 
 BACKBONE = "resnet10t"

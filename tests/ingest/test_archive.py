@@ -17,12 +17,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srscene.core.console import BadInput
 from srscene.core.store import PatchStore
 from srscene.ingest.archive import Member, Unpacked
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.sources import Rejected, read_archive
+from srscene.runtime.console import BadInput
 from tests.ingest.raw_patches import LABELS, NAMES, write_lists, write_patch
 from tests.options import section
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srscene.core.console import BadInput
 from srscene.core.store import PatchStore
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.sources import FolderPatch, OtherData, find_archive, find_patches
 from srscene.raw.layout import of_sentinel2
+from srscene.runtime.console import BadInput
 from tests.ingest.raw_patches import (
     LISTS,
     NAMES,

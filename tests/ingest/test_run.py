@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import rasterio
 
-from srscene.core.console import BadInput
-from srscene.core.labels import decode
+from srscene.core.classes import decode
 from srscene.core.store import SPLITS, PatchStore
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
+from srscene.runtime.console import BadInput
 from tests.ingest.raw_patches import (
     LABELS,
     LISTS,

@@ -5,8 +5,8 @@ import tarfile
 import pytest
 import zstandard
 
-from srscene.core.console import BadInput
 from srscene.ingest.sources import ArchivedPatch, Rejected, find_archive, find_patches, read_archive
+from srscene.runtime.console import BadInput
 from tests.ingest.raw_patches import BANDS, NAMES, REAL, TILE, V2_NAMES, pack, write_band, write_v1, write_v2
 from tests.ingest.raw_patches import pixels as raw_pixels
 

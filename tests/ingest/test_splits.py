@@ -5,9 +5,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from srscene.core.console import BadInput
 from srscene.core.store import SPLITS
 from srscene.ingest.splits import Listed, read_splits
+from srscene.runtime.console import BadInput
 from tests.ingest.raw_patches import (
     LISTS,
     NAMES,

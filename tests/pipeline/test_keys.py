@@ -31,7 +31,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Repo:
 
 
 CODE = {
-    "a word that a progress bar says": ("src/srscene/core/console.py", set()),
+    "a word that a progress bar says": ("src/srscene/runtime/console.py", set()),
     "a colour in a figure": ("src/srscene/figures.py", {"assess", "evaluate", "explain"}),
     "the look of the training curve": ("src/srscene/evaluate/training_curve.py", {"evaluate"}),
     "the HTTP client": ("src/srscene/sr/weights/download.py", {"weights"}),

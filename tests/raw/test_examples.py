@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from srscene.core.console import BadInput
-from srscene.core.labels import encode
+from srscene.core.classes import encode
 from srscene.raw import examples
+from srscene.runtime.console import BadInput
 
 
 @pytest.fixture(scope="module")

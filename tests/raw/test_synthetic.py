@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES, CORINE, decode, encode
+from srscene.core.classes import CLASSES, CORINE, decode, encode
 from srscene.raw.landscape import synthesize
 from srscene.raw.landscape.materials import PAINTERS
 from srscene.raw.landscape.options import SyntheticOptions
 from srscene.raw.landscape.patch_folder import acquisition
 from srscene.raw.landscape.scenes import KINDS, lay_out, shares
 from srscene.raw.landscape.synthesize import make, sample, to_8_bits
+from srscene.runtime.console import BadInput
 from tests.options import section
 
 OPTIONS = section("datasets.synthetic", SyntheticOptions, train=4, val=1, test=2)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import FrameType
 from typing import Any, NamedTuple
 
-from srscene.core.console import LONGEST, BadInput
+from srscene.runtime.console import LONGEST, BadInput
 
 
 class Verdict(StrEnum):

@@ -32,12 +32,12 @@ from rasterio import Affine
 from safetensors.torch import save_file
 
 from benchmarks.common import own_peak_memory
-from srscene import predictions
 from srscene.check import check
-from srscene.core.console import BadInput
-from srscene.core.params import load
+from srscene.core import predictions
+from srscene.core.predictions import Predictions
 from srscene.core.store import PatchStore, shard_path
-from srscene.predictions import Predictions
+from srscene.runtime.console import BadInput
+from srscene.runtime.params import load
 from srscene.sr.common.checkpoints import read as read_checkpoint
 from tests.ingest.raw_patches import LABELS, NAMES, write_lists, write_metadata, write_patch
 from tests.robustness.archives import ingested

@@ -14,7 +14,7 @@ import yaml
 from numpy.random import Generator, default_rng
 
 from srscene.check import check
-from srscene.core.params import load
+from srscene.runtime.params import load
 from tests.options import PARAMS
 from tests.robustness.judge import Attempt
 from tests.robustness.mutations import UNSEEN, damage, restore

@@ -11,9 +11,10 @@ from unittest.mock import patch as replaced
 
 from numpy.random import default_rng
 
-from srscene.core import codec, shard_writer
-from srscene.core.machine import Machine
+from srscene.core import codec
+from srscene.core import writer as shard_writer
 from srscene.core.store import Image, PatchStore
+from srscene.runtime.machine import Machine
 from srscene.sr.run import upscale_store
 from tests.robustness.judge import Attempt, quietly
 from tests.robustness.mutations import damage, remove

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.random import default_rng
 
-from srscene import predictions
+from srscene.core import predictions
+from srscene.core.predictions import Predictions
 from srscene.core.store import Image, PatchStore, shard_path
-from srscene.predictions import Predictions
 from tests.robustness.judge import SECONDS, Attempt
 from tests.robustness.mutations import UNSEEN, damage
 from tests.sr.sr_data import images, store

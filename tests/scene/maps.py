@@ -6,7 +6,7 @@ import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
-from srscene.core.labels import CLASSES
+from srscene.core.classes import CLASSES
 from srscene.scene.grid import Grid
 from srscene.scene.tile_map import TileMap
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from srscene.core.console import BadInput
 from srscene.evaluate import model_card
+from srscene.runtime.console import BadInput
 from srscene.scene.classifier import load, threshold_of
 from tests.scene.trained import Trained
 

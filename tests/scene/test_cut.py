@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.scene import cut as module
 from srscene.scene.cut import Tile, cut
 from srscene.scene.grid import lay

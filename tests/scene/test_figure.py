@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srscene.core.labels import CLASSES
+from srscene.core.classes import CLASSES
 from srscene.scene import figure
 from srscene.scene.grid import Grid
 from srscene.scene.source import open_scene

@@ -6,7 +6,7 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.scene.grid import Grid, lay, outlines
 
 TRANSFORMS = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from srscene.core.console import BadInput
 from srscene.ingest.reflectance import to_rgb
+from srscene.runtime.console import BadInput
 from srscene.scene.radiometry import Radiometry
 from srscene.scene.source import Scene, open_scene
 from tests.scene.products import geotiff, land

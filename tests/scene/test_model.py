@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from srscene.core import params
-from srscene.core.console import BadInput
-from srscene.core.outputs import write_json
+from srscene.core.tables import write_json
+from srscene.runtime import params
+from srscene.runtime.console import BadInput
 from srscene.scene.model import find_model
 from srscene.sr.common.checkpoints import weights_sha256
 from tests.sr.sr_data import checkpoint

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.scene.out import check_out
 from srscene.scene.source import open_scene
 from tests.scene.products import BANDS, geotiff, land, product, zipped

@@ -15,9 +15,9 @@ from affine import Affine
 from typer.testing import CliRunner
 
 from srscene.cli import app
-from srscene.core.console import BadInput
-from srscene.core.machine import Machine
 from srscene.evaluate import model_card
+from srscene.runtime.console import BadInput
+from srscene.runtime.machine import Machine
 from srscene.scene import cut, found, predict
 from srscene.scene.grid import Grid
 from srscene.scene.source import Scene

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.scene import vector
 from srscene.scene.classifier import SceneClassifier, load
 from srscene.scene.grid import Grid

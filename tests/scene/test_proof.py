@@ -8,11 +8,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from srscene import predictions
-from srscene.core.labels import decode
+from srscene.core import predictions
+from srscene.core.classes import decode
+from srscene.core.predictions import Predictions
 from srscene.core.store import PatchStore
 from srscene.evaluate.metrics import measure
-from srscene.predictions import Predictions
 from srscene.scene.classifier import load
 from srscene.scene.cut import cut
 from srscene.scene.grid import lay

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srscene.core.console import BadInput
 from srscene.ingest.reflectance import to_rgb
+from srscene.runtime.console import BadInput
 from srscene.scene.guess import assumed
 from srscene.scene.radiometry import Radiometry
 

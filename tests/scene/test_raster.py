@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from srscene.core.labels import CLASSES
+from srscene.core.classes import CLASSES
 from srscene.scene import raster
 from srscene.scene.grid import Grid
 from tests.scene.maps import MISSING, tile_map

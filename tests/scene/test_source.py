@@ -11,8 +11,8 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srscene.core.console import BadInput
 from srscene.ingest.reflectance import to_rgb
+from srscene.runtime.console import BadInput
 from srscene.scene.source import open_scene
 from tests.scene.products import BANDS, CORNER, GRANULE, geotiff, jp2, land, metadata, product, zipped
 

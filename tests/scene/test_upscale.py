@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from srscene.cli import app
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.scene.model import Model
 from srscene.scene.seams import seams_of
 from srscene.scene.source import open_scene

@@ -11,8 +11,8 @@ import pytest
 import rasterio.warp
 from affine import Affine
 
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES
+from srscene.core.classes import CLASSES
+from srscene.runtime.console import BadInput
 from srscene.scene import vector
 from srscene.scene.grid import outlines
 from tests.scene.maps import NORTH_UP, tile_map

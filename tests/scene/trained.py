@@ -13,7 +13,6 @@ from rasterio import Affine
 
 from srscene.classify.predict import predict
 from srscene.classify.train import train
-from srscene.core.machine import Machine
 from srscene.core.store import PatchStore
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
@@ -21,6 +20,7 @@ from srscene.raw.landscape.options import SyntheticOptions
 from srscene.raw.landscape.patch_folder import acquisition, write_patch
 from srscene.raw.landscape.synthesize import Sample, sample
 from srscene.raw.layout import V1_FOLDER, write_lists
+from srscene.runtime.machine import Machine
 from srscene.sr.common.names import options_of
 from srscene.sr.run import upscale_store
 from srscene.sr.weights.prepare import prepare_weights

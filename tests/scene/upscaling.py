@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from srscene.core.machine import Machine
-from srscene.core.outputs import write_json
+from srscene.core.tables import write_json
+from srscene.runtime.machine import Machine
 from srscene.scene.model import Model, find_model
 from srscene.scene.source import open_scene
 from srscene.scene.upscale import upscale_scene

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
-from srscene.core.shard_writer import SHARD_BYTES
+from srscene.core.writer import SHARD_BYTES
 from tests.options import PARAMS, merged
 from tests.ports import free_port
 
@@ -20,8 +20,8 @@ SECONDS = 300
 STAGE = """
 import sys
 from importlib import import_module
-from srscene.core import shard_writer
-from srscene.core.console import run_stage
+from srscene.core import writer as shard_writer
+from srscene.runtime.console import run_stage
 shard_writer.SHARD_BYTES, shard_writer.CHECKPOINT_SECONDS = int(sys.argv[2]), float(sys.argv[3])
 run_stage(import_module(f"stages.{sys.argv[1]}").main)
 """

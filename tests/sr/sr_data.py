@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import SPLITS, Patch, PatchStore, shard_path
+from srscene.core.writer import ShardWriter
 from srscene.sr.common.names import options_of
 from tests.options import section
 

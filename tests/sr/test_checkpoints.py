@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import conv2d, interpolate, pixel_shuffle
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.sr.common import checkpoints
 from srscene.sr.common.basicsr_shim import RRDBNet, SRVGGNetCompact
 from srscene.sr.common.tensors import finite

@@ -12,7 +12,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.sr.weights import download
 from srscene.sr.weights.download import Remote, fetch
 from tests.sr.file_server import File, Server

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from srscene.core.console import BadInput
-from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Patch, PatchStore, Split, shard_path
+from srscene.core.writer import ShardWriter
+from srscene.runtime.console import BadInput
 from srscene.sr.common.checkpoints import weights_file
 from srscene.sr.common.upscaler import Card, find
 from srscene.sr.hat.weights import prepare as prepare_hat

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from srscene.core.leases import PRETENDED
+from srscene.runtime.leases import PRETENDED
 from tests.ports import free_port
 from tests.sr.launched import STAGE, Ended, Place, end
 from tests.sr.sr_data import checkpoint, images, store

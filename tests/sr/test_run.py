@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from srscene.core import codec, shard_writer
-from srscene.core.console import BadInput
-from srscene.core.machine import Machine
-from srscene.core.outputs import sha256
+from srscene.core import codec
+from srscene.core import writer as shard_writer
 from srscene.core.store import PatchStore, shard_path
+from srscene.runtime.console import BadInput
+from srscene.runtime.files import sha256
+from srscene.runtime.machine import Machine
 from srscene.sr import run
 from srscene.sr.bicubic.model import Bicubic
 from srscene.sr.common.upscaler import Upscale, Upscaler, load_from_card
@@ -261,8 +262,8 @@ def test_finished_work_counts_for_the_same_patches_and_options_only(
 ALONE = """
 import sys
 from pathlib import Path
-from srscene.core import shard_writer
-from srscene.core.machine import Machine
+from srscene.core import writer as shard_writer
+from srscene.runtime.machine import Machine
 from srscene.core.store import PatchStore
 from srscene.sr.realesrgan.options import UpscaleOptions
 from srscene.sr.run import upscale_store

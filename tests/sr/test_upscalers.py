@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch._dynamo.utils import counters
 
-from srscene.core.console import BadInput
-from srscene.core.device import halving
+from srscene.runtime.console import BadInput
+from srscene.runtime.device import halving
 from srscene.sr.common import checkpoints
 from srscene.sr.common.names import options_of, upscalers
 from srscene.sr.common.network_upscaler import NetworkUpscaler

@@ -1,7 +1,7 @@
 """Two stores of the same patches, as they were ingested and upscaled."""
 
-from srscene.core.console import BadInput
 from srscene.core.store import PatchStore, Split
+from srscene.runtime.console import BadInput
 
 
 def scale_between(patches: PatchStore, upscaled: PatchStore) -> int:

@@ -19,11 +19,11 @@ from srscene.assess.correctness import correctness
 from srscene.assess.fidelity import area_mean, enlarge, psnr, ssim
 from srscene.assess.figure import draw
 from srscene.assess.pair import assessed_split, scale_between
-from srscene.core.console import progress, say
-from srscene.core.machine import cpu_threads
-from srscene.core.outputs import write_json
-from srscene.core.overlap import ahead
 from srscene.core.store import Image, PatchStore
+from srscene.core.tables import write_json
+from srscene.runtime.console import progress, say
+from srscene.runtime.machine import cpu_threads
+from srscene.runtime.threads import ahead
 
 CHUNK = 8
 """Patches that a thread takes at a time."""

@@ -18,11 +18,11 @@ from torch import nn
 
 from srscene.classify.backbone import create, to_device
 from srscene.classify.statistics import Statistics
-from srscene.core.console import BadInput, brief
-from srscene.core.device import Precision
-from srscene.core.labels import CLASSES
-from srscene.core.outputs import write_json
-from srscene.core.reading import read_bytes, reading
+from srscene.core.classes import CLASSES
+from srscene.core.precision import Precision
+from srscene.core.tables import write_json
+from srscene.runtime.console import BadInput, brief
+from srscene.runtime.reading import read_bytes, reading
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 LARGEST_CARD = 1_000_000

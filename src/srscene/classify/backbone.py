@@ -12,9 +12,9 @@ from timm.data import resolve_model_data_config
 from torch import nn
 
 from srscene.classify.options import PAPER
-from srscene.core.console import BadInput, brief
-from srscene.core.labels import CLASSES
-from srscene.core.params import near
+from srscene.core.classes import CLASSES
+from srscene.runtime.console import BadInput, brief
+from srscene.runtime.params import near
 
 
 def check_backbone(name: str) -> None:

@@ -9,8 +9,8 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 
 from srscene.classify.artefact import save_weights
-from srscene.core.outputs import write_csv
-from srscene.core.scratch import kept, piece
+from srscene.core.tables import write_csv
+from srscene.runtime.parts import kept, piece
 
 FILE = "checkpoint.pt"
 

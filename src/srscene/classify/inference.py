@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from srscene.classify.artefact import ClassifierCard
 from srscene.classify.batches import Indices, loader, plan_reading, send
-from srscene.core.console import BadInput, progress
-from srscene.core.device import DTYPES, Precision, halving, take_device
-from srscene.core.labels import CLASSES
-from srscene.core.machine import Machine
+from srscene.core.classes import CLASSES
+from srscene.core.precision import DTYPES, Precision
 from srscene.core.store import PatchStore
+from srscene.runtime.console import BadInput, progress
+from srscene.runtime.device import halving, take_device
+from srscene.runtime.machine import Machine
 
 ON_GPU, ON_CPU = 64, 8
 """Whole images at once, of 480×480 pixels and less."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from srscene.core.params import PrecisionChoice, Section
+from srscene.runtime.params import PrecisionChoice, Section
 
 PAPER = ("resnet50", "resnet101", "resnet152", "inception_v4")
 """The paper's backbones, by timm's names."""

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from srscene.classify.artefact import CARD, load_classifier
 from srscene.classify.inference import ON_CPU, ON_GPU, logits, start_processes
-from srscene.core.console import BadInput, say
-from srscene.core.device import describe
-from srscene.core.machine import Machine
-from srscene.core.scratch import clean
+from srscene.core.predictions import Predictions, write
 from srscene.core.store import PatchStore, Split
-from srscene.predictions import Predictions, write
+from srscene.runtime.console import BadInput, say
+from srscene.runtime.device import describe
+from srscene.runtime.machine import Machine
+from srscene.runtime.parts import clean
 
 
 def predict(store: PatchStore, folder: Path, machine: Machine, out: Path) -> None:

@@ -33,16 +33,16 @@ from srscene.classify.recipe import (
     start_at_prior,
 )
 from srscene.classify.statistics import statistics
-from srscene.core.console import BadInput, progress, say
-from srscene.core.device import Precision, compiling, describe, pick_device, pick_precision
-from srscene.core.disk import need
-from srscene.core.finite import FirstStep, first_of
-from srscene.core.labels import CLASSES
-from srscene.core.machine import Machine
-from srscene.core.outputs import whole_folder
-from srscene.core.ranks import claimed_together
-from srscene.core.scratch import code, fingerprint
+from srscene.core.classes import CLASSES
+from srscene.core.precision import Precision, pick_precision
 from srscene.core.store import PatchStore, Split
+from srscene.runtime.console import BadInput, progress, say
+from srscene.runtime.device import compiling, describe, pick_device
+from srscene.runtime.files import need, whole_folder
+from srscene.runtime.finite import FirstStep, first_of
+from srscene.runtime.machine import Machine
+from srscene.runtime.parts import code, fingerprint
+from srscene.runtime.ranks import claimed_together
 
 TRAINED_ON: tuple[Split, ...] = ("train", "val")
 LOOK_EVERY = 50

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import FiniteFloat, TypeAdapter
 
-from srscene.core.console import BadInput
-from srscene.core.outputs import write_json
-from srscene.core.reading import read_bytes, reading
+from srscene.core.tables import write_json
+from srscene.runtime.console import BadInput
+from srscene.runtime.reading import read_bytes, reading
 
 SR = ("none", "bicubic", "srresnet", "hat", "seesr", "realesrgan", "spandrel", "truth")
 """The paper's order, the control before and the ceiling behind."""

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from srscene.compare import cell, experiments, results
+from srscene.compare import cell, results
 from srscene.compare.cell import Cell, flat
-from srscene.compare.measured import read_measured
-from srscene.compare.sweep import LOGS
-from srscene.core.console import BadInput, brief, say
+from srscene.runtime.console import BadInput, brief, say
+from srscene.sweep import experiments
+from srscene.sweep.measured import read_measured
+from srscene.sweep.run import LOGS
 
 
 def from_folder(folder: Path) -> list[Cell]:

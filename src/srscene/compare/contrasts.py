@@ -7,7 +7,7 @@ from srscene.compare.answer import CONTROL, Contrast
 from srscene.compare.cell import Cell
 from srscene.compare.samples import Runs, Sample
 from srscene.compare.significance import MARGIN, Difference, Share, contrast, share
-from srscene.core.console import BadInput, progress
+from srscene.runtime.console import BadInput, progress
 
 CEILING = "truth"
 RESAMPLES = 1000

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from srscene.compare import experiments
 from srscene.compare.cell import Cell
-from srscene.compare.experiments import Experiment
-from srscene.core.console import BadInput, brief
+from srscene.runtime.console import BadInput, brief
+from srscene.sweep import experiments
+from srscene.sweep.experiments import Experiment
 
 STAGES = ("ingest", "weights", "upscale", "train", "predict", "evaluate")
 """That a result needs."""

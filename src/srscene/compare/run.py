@@ -8,8 +8,8 @@ from rich.console import Console
 from srscene.compare import answer, cell, collect, contrasts, differences, formats, tables
 from srscene.compare.answer import Contrast, Families
 from srscene.compare.cell import BACKBONES, Cell, rank
-from srscene.core.console import BadInput, say
-from srscene.core.outputs import whole_file
+from srscene.runtime.console import BadInput, say
+from srscene.runtime.files import whole_file
 
 WIDTH = 118
 """Columns of a table where the terminal's width is not known."""

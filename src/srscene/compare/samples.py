@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene import predictions
 from srscene.compare.cell import Cell
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES, short_label
+from srscene.core import predictions
+from srscene.core.classes import CLASSES, short_label
 from srscene.evaluate.bootstrap import resamples
 from srscene.evaluate.clusters import products
 from srscene.evaluate.metrics import METRICS, Binary, Floats, Scores, Weighted, class_ap, class_f2
+from srscene.runtime.console import BadInput
 
 SHORT = tuple(map(short_label, CLASSES))
 MEASURES = (

@@ -17,8 +17,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from srscene.compare.samples import LOWER_IS_BETTER, MEASURES, Sample
-from srscene.core.console import BadInput
 from srscene.evaluate.metrics import Floats
+from srscene.runtime.console import BadInput
 
 LEVEL = 0.95
 POWER = 0.8

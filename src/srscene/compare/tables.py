@@ -16,7 +16,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from srscene.compare.cell import BACKBONES, SR, Cell, rank
-from srscene.core.labels import CLASSES, short_label
+from srscene.core.classes import CLASSES, short_label
 from srscene.evaluate.metrics import METRICS
 
 TITLES = {

@@ -1,1 +1,1 @@
-"""What every stage stands on: an edit here reruns everything, but for `console`, which computes nothing."""
+"""What the bytes mean: stores, codec, classes, predictions, number formats, tables."""

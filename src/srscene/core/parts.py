@@ -16,8 +16,8 @@ from isal.isal_zlib import crc32
 
 from srscene.core import codec
 from srscene.core.codec import Image, Shape
-from srscene.core.scratch import drop
 from srscene.core.store import write_texts
+from srscene.runtime.parts import drop
 
 COPY_BYTES = 1 << 26
 

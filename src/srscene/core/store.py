@@ -34,10 +34,10 @@ from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from srscene.core import codec
-from srscene.core.console import BadInput
-from srscene.core.disk import size
-from srscene.core.labels import CLASSES
-from srscene.core.reading import reading, what_it_is
+from srscene.core.classes import CLASSES
+from srscene.runtime.console import BadInput
+from srscene.runtime.files import size
+from srscene.runtime.reading import reading, what_it_is
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.console import progress
 from srscene.evaluate.metrics import METRICS, Binary, Floats, Metric, Scores
+from srscene.runtime.console import progress
 
 LEVEL = 0.95
 BATCH = 50

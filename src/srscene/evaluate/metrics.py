@@ -27,7 +27,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.labels import CLASSES, short_label
+from srscene.core.classes import CLASSES, short_label
 
 Binary = NDArray[Any]
 Scores = NDArray[np.floating[Any]]

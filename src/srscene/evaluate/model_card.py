@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from srscene.core.outputs import whole_file
-from srscene.core.reading import read_bytes, reading
+from srscene.runtime.files import whole_file
+from srscene.runtime.reading import read_bytes, reading
 
 LARGEST = 1_000_000
 """Bytes of the classifier's card."""

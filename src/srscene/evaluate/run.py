@@ -8,9 +8,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from srscene import predictions
-from srscene.core.console import BadInput, say
-from srscene.core.outputs import write_csv, write_json
+from srscene.core import predictions
+from srscene.core.predictions import Predictions
+from srscene.core.tables import write_csv, write_json
 from srscene.evaluate import model_card, training_curve
 from srscene.evaluate.bootstrap import LEVEL, Intervals, intervals
 from srscene.evaluate.clusters import products
@@ -19,7 +19,7 @@ from srscene.evaluate.metrics import METRICS, Binary, Metric, Metrics, Scores, b
 from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.plots import ClassCurve, draw_classes, draw_precision_recall
 from srscene.evaluate.predictors import Constant, best_constant, best_threshold
-from srscene.predictions import Predictions
+from srscene.runtime.console import BadInput, say
 
 FEW = 20
 """Products, below which a percentile interval is clearly narrower than 95 % (docs/statistics.md)."""

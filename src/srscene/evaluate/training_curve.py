@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from srscene import figures
-from srscene.core.reading import read_bytes, reading
+from srscene.runtime.reading import read_bytes, reading
 
 LARGEST = 10_000_000
 """Bytes of a training.csv: 100,000 epochs."""

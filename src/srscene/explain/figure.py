@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from srscene import figures
-from srscene.core.labels import CLASSES, short_label
+from srscene.core.classes import CLASSES, short_label
 from srscene.core.store import Image
 from srscene.explain.cam import Maps
 from srscene.explain.coverage import to_patch_grid

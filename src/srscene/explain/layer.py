@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 
 PAPER = {
     "resnet50": "layer4.2",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from srscene.core.params import Section
+from srscene.runtime.params import Section
 
 Scale = Literal["map", "row"]
 """What a colour's height is told of: each map's own maximum, or that of a row's maps."""

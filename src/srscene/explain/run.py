@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from srscene.classify.artefact import load_classifier
 from srscene.classify.inference import normalise
-from srscene.core.console import BadInput, progress, say
-from srscene.core.device import describe, halving, take_device
-from srscene.core.machine import Machine
-from srscene.core.outputs import write_json
 from srscene.core.store import PatchStore
+from srscene.core.tables import write_json
 from srscene.explain.cam import ClassMaps, Maps
 from srscene.explain.coverage import summarise
 from srscene.explain.figure import Row, draw, most_diverse
 from srscene.explain.layer import find_layer
 from srscene.explain.options import ExplainOptions
+from srscene.runtime.console import BadInput, progress, say
+from srscene.runtime.device import describe, halving, take_device
+from srscene.runtime.machine import Machine
 
 
 def explain(

@@ -14,10 +14,10 @@ from typing import IO, Any
 import zstandard
 from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor
 
-from srscene.core.console import BadInput, brief
-from srscene.core.disk import size
-from srscene.core.overlap import ahead
-from srscene.core.reading import what_it_is
+from srscene.runtime.console import BadInput, brief
+from srscene.runtime.files import size
+from srscene.runtime.reading import what_it_is
+from srscene.runtime.threads import ahead
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst")
 PUBLISHED_MD5 = {

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from srscene.core.console import BadInput
-from srscene.core.labels import encode
-from srscene.core.reading import read_bytes
+from srscene.core.classes import encode
 from srscene.core.store import Patch
 from srscene.ingest.reflectance import to_rgb
 from srscene.ingest.sources import FolderPatch, RawPatch, Rejected
 from srscene.ingest.splits import Listed
 from srscene.ingest.tiff import SIZE, BadTiff, read_band
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, METADATA
+from srscene.runtime.console import BadInput
+from srscene.runtime.reading import read_bytes
 
 REFERENCE_SIZE = 4 * SIZE
 REFERENCE_BYTES = 4 << 20

@@ -8,18 +8,18 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from srscene.core.console import BadInput, printable, progress, say
-from srscene.core.disk import need
-from srscene.core.machine import cpu_threads
-from srscene.core.outputs import whole_folder, write_csv
-from srscene.core.shard_writer import SHARD_BYTES, ShardWriter, patches_per_shard
 from srscene.core.store import SPLITS, Patch, Split, shard_path
+from srscene.core.tables import write_csv
+from srscene.core.writer import SHARD_BYTES, ShardWriter, patches_per_shard
 from srscene.ingest.decode import REFERENCE_SIZE, decode
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.sources import OtherData, RawPatch, Rejected, find_archive, find_patches
 from srscene.ingest.splits import Splits, read_splits
 from srscene.ingest.tiff import SIZE
 from srscene.raw.layout import BANDS, LISTS, METADATA, REFERENCE_FOLDER
+from srscene.runtime.console import BadInput, printable, progress, say
+from srscene.runtime.files import need, whole_folder
+from srscene.runtime.machine import cpu_threads
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from srscene.core.params import Section
+from srscene.runtime.params import Section
 
 
 class IngestOptions(Section):

@@ -13,11 +13,11 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from srscene.core.console import BadInput, brief, say
-from srscene.core.disk import size
-from srscene.core.reading import read_bytes
 from srscene.ingest.archive import PUBLISHED_MD5, Member, Unpacked, packed_as
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, of_sentinel2
+from srscene.runtime.console import BadInput, brief, say
+from srscene.runtime.files import size
+from srscene.runtime.reading import read_bytes
 
 BAND_BYTES = 1 << 20
 LARGEST = {LABEL_FILE: 64 << 10} | dict.fromkeys(BAND_FILES, BAND_BYTES)

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import pyarrow.compute
 import pyarrow.parquet
 
-from srscene.core.console import BadInput, say
-from srscene.core.disk import size
-from srscene.core.reading import read_bytes, read_text, reading
 from srscene.core.store import Split
 from srscene.raw.layout import LISTS, METADATA, METADATA_SPLITS, TORCHGEO_LISTS
+from srscene.runtime.console import BadInput, say
+from srscene.runtime.files import size
+from srscene.runtime.reading import read_bytes, read_text, reading
 
 OFFICIAL_MD5: dict[Split, str] = {
     "train": "414fe489db59cbf66fa44a659f4409ef",

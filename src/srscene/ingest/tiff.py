@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
-from srscene.core.console import brief
+from srscene.runtime.console import brief
 
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # a band may lie anywhere
 

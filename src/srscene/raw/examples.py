@@ -10,12 +10,11 @@ import tarfile
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-from srscene.core.console import BadInput
-from srscene.core.disk import writing
-from srscene.core.outputs import whole_folder
-from srscene.core.reading import reading
 from srscene.core.store import SPLITS, Split
 from srscene.raw.layout import LISTS, V1_FOLDER, write_lists
+from srscene.runtime.console import BadInput
+from srscene.runtime.files import whole_folder, writing
+from srscene.runtime.reading import reading
 
 PACKAGE = "bigearthnet-common"
 ARCHIVE = "BigEarthNet-S2-Example.tar.bz2"

@@ -18,12 +18,12 @@ from torch import nn
 
 from srscene.classify.artefact import CARD, LARGEST_CARD, WEIGHTS, ClassifierCard, load_classifier
 from srscene.classify.inference import normalise
-from srscene.core.console import BadInput
-from srscene.core.device import DTYPES, Precision
-from srscene.core.outputs import sha256
-from srscene.core.reading import read_bytes, reading
+from srscene.core.precision import DTYPES, Precision
 from srscene.core.store import Image
 from srscene.raw.layout import BANDS
+from srscene.runtime.console import BadInput
+from srscene.runtime.files import sha256
+from srscene.runtime.reading import read_bytes, reading
 from srscene.sr.common.checkpoints import weights_file
 from srscene.sr.common.upscaler import Upscale, Upscaler, find, load_from_card
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from srscene.core.outputs import whole_file
 from srscene.raw.layout import BANDS
+from srscene.runtime.files import whole_file
 from srscene.scene.radiometry import UNIT, Radiometry
 from srscene.scene.source import CACHE_BYTES
 

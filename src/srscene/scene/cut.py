@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.overlap import ahead
 from srscene.core.store import Image
+from srscene.runtime.threads import ahead
 from srscene.scene.grid import Grid
 from srscene.scene.source import Scene
 from srscene.scene.tiles import filled

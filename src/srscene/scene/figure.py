@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from srscene import figures
-from srscene.core.labels import CLASSES, short_label
+from srscene.core.classes import CLASSES, short_label
 from srscene.core.store import Image
 from srscene.scene.cut import BLOCK
 from srscene.scene.source import Scene

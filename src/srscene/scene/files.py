@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile, is_zipfile
 
-from srscene.core.console import BadInput
-from srscene.core.disk import size
-from srscene.core.reading import read_bytes, reading
 from srscene.raw.layout import BANDS
+from srscene.runtime.console import BadInput
+from srscene.runtime.files import size
+from srscene.runtime.reading import read_bytes, reading
 
 REMEDY = "get it again"
 MOST_FILES = 100_000

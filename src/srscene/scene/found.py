@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.scratch import kept, piece
+from srscene.runtime.parts import kept, piece
 
 SECONDS = 30.0
 """A kill loses at most this much work, and a batch."""

@@ -6,7 +6,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.console import BadInput, say
+from srscene.runtime.console import BadInput, say
 from srscene.scene.radiometry import UNIT, Radiometry
 
 if TYPE_CHECKING:

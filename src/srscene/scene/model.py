@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from srscene.core import params
-from srscene.core.console import BadInput, say
-from srscene.core.device import Precision
-from srscene.core.params import Section, validated
-from srscene.core.reading import read_bytes, reading
+from srscene.core.precision import Precision
+from srscene.runtime import params
+from srscene.runtime.console import BadInput, say
+from srscene.runtime.params import Section, validated
+from srscene.runtime.reading import read_bytes, reading
 from srscene.sr.common.checkpoints import weights_file, weights_sha256
 from srscene.sr.common.names import options_of
 from srscene.sr.common.upscaler import Upscale, Upscaler, find

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.scene.source import Scene
 
 

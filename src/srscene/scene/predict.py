@@ -19,11 +19,11 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from srscene import classify, sr
-from srscene.core.console import BadInput, brief, progress, say
-from srscene.core.device import describe, fitting, halving
-from srscene.core.labels import CLASSES, short_label
-from srscene.core.machine import Machine
-from srscene.core.scratch import FINISHED, claimed, code, fingerprint, remove
+from srscene.core.classes import CLASSES, short_label
+from srscene.runtime.console import BadInput, brief, progress, say
+from srscene.runtime.device import describe, fitting, halving
+from srscene.runtime.machine import Machine
+from srscene.runtime.parts import FINISHED, claimed, code, fingerprint, remove
 from srscene.scene import raster, vector
 from srscene.scene.classifier import SceneClassifier
 from srscene.scene.cut import cut

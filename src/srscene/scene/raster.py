@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from srscene.core.labels import CLASSES
-from srscene.core.outputs import whole_file
+from srscene.core.classes import CLASSES
+from srscene.runtime.files import whole_file
 from srscene.scene.tile_map import TileMap
 
 

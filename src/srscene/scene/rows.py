@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from srscene.core.console import progress
-from srscene.core.scratch import kept, piece
+from srscene.runtime.console import progress
+from srscene.runtime.parts import kept, piece
 from srscene.scene.cog import Layout, RowWriter, row_writer
 from srscene.scene.seams import Seams, fade
 from srscene.scene.source import Scene

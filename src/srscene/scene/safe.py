@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
-from srscene.core.console import BadInput, brief
 from srscene.raw.layout import BANDS
+from srscene.runtime.console import BadInput, brief
 from srscene.scene.files import REMEDY, Files, band_files
 from srscene.scene.radiometry import UNIT, Radiometry
 

@@ -21,8 +21,8 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from srscene.core.console import BadInput, brief, printable, say
 from srscene.raw.layout import BANDS
+from srscene.runtime.console import BadInput, brief, printable, say
 from srscene.scene import safe
 from srscene.scene.files import REMEDY, Files, band_files, files_of
 from srscene.scene.guess import radiometry_of

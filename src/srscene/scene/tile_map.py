@@ -7,7 +7,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from srscene.core.labels import CLASSES, short_label
+from srscene.core.classes import CLASSES, short_label
 from srscene.scene.grid import Grid
 
 SEPARATOR = "; "

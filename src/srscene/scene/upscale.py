@@ -15,11 +15,11 @@ import torch
 from affine import Affine
 
 from srscene import sr
-from srscene.core.console import BadInput, say
-from srscene.core.device import describe, halving, take_device
-from srscene.core.disk import need
-from srscene.core.machine import Machine
-from srscene.core.scratch import claimed, code, fingerprint, remove
+from srscene.runtime.console import BadInput, say
+from srscene.runtime.device import describe, halving, take_device
+from srscene.runtime.files import need
+from srscene.runtime.machine import Machine
+from srscene.runtime.parts import claimed, code, fingerprint, remove
 from srscene.scene.cog import Layout, write_cog
 from srscene.scene.model import Model
 from srscene.scene.out import check_out

@@ -27,9 +27,9 @@ import numpy as np
 import pyogrio
 from numpy.typing import NDArray
 
-from srscene.core.console import BadInput
-from srscene.core.labels import CLASSES
-from srscene.core.outputs import whole_file
+from srscene.core.classes import CLASSES
+from srscene.runtime.console import BadInput
+from srscene.runtime.files import whole_file
 from srscene.scene.grid import outlines
 from srscene.scene.tile_map import COLUMNS, SEPARATOR, TileMap
 

@@ -19,18 +19,18 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from srscene.core import shard_writer
-from srscene.core.console import BadInput, progress, say
-from srscene.core.device import describe, fitting, halving, take_device
-from srscene.core.disk import need
-from srscene.core.machine import Machine
-from srscene.core.overlap import Behind, ahead
-from srscene.core.params import Section
+from srscene.core import writer as shard_writer
 from srscene.core.parts import stored
-from srscene.core.ranks import Ranks, claimed_together, current, seen
-from srscene.core.scratch import code, fingerprint, kept, publish
-from srscene.core.shard_writer import ShardWriter
 from srscene.core.store import Image, Patch, PatchStore, shard_path
+from srscene.core.writer import ShardWriter
+from srscene.runtime.console import BadInput, progress, say
+from srscene.runtime.device import describe, fitting, halving, take_device
+from srscene.runtime.files import need
+from srscene.runtime.machine import Machine
+from srscene.runtime.params import Section
+from srscene.runtime.parts import code, fingerprint, kept, publish
+from srscene.runtime.ranks import Ranks, claimed_together, current, seen
+from srscene.runtime.threads import Behind, ahead
 from srscene.sr.common.checkpoints import weights_file, weights_sha256
 from srscene.sr.common.upscaler import Upscale, Upscaler, find
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.sr.seesr.checkpoint import ram
 from tests.sr.seesr.official import weights
 

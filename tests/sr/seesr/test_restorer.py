@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.sr.common.upscaler import find
 from srscene.sr.seesr.model import UPSCALER
 from srscene.sr.seesr.model.models import Models, load, read_configs

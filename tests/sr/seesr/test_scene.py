@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from srscene.core.machine import Machine
+from srscene.runtime.machine import Machine
 from srscene.scene.model import find_model
 from srscene.scene.source import open_scene
 from srscene.scene.upscale import upscale_scene

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from srscene.core.console import BadInput
 from srscene.core.store import PatchStore
+from srscene.runtime.console import BadInput
 from srscene.sr.seesr import weights
 from srscene.sr.seesr.checkpoint import conversion, sources
 from srscene.sr.seesr.model import models

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from srscene.core.params import Section, Seed
+from srscene.runtime.params import Section, Seed
 
 
 class SyntheticOptions(Section):

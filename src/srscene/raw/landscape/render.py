@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from srscene.core.labels import CLASSES
+from srscene.core.classes import CLASSES
 from srscene.raw.landscape.look import Look
 from srscene.raw.landscape.materials import PAINTERS
 from srscene.raw.landscape.scenes import INLAND, KINDS, MARINE, URBAN, Scene

@@ -16,10 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.console import BadInput, progress
-from srscene.core.disk import need
-from srscene.core.machine import cpu_threads
-from srscene.core.outputs import whole_folder
 from srscene.core.store import Split
 from srscene.raw.landscape.options import SyntheticOptions
 from srscene.raw.landscape.patch_folder import GRID, acquisition, write_patch
@@ -28,6 +24,9 @@ from srscene.raw.landscape.scenes import KINDS, lay_out, shares
 from srscene.raw.landscape.sensor import observe
 from srscene.raw.landscape.textures import Field
 from srscene.raw.layout import REFERENCE_FOLDER, V1_FOLDER, write_lists
+from srscene.runtime.console import BadInput, progress
+from srscene.runtime.files import need, whole_folder
+from srscene.runtime.machine import cpu_threads
 
 PATCH_BYTES = 480_000
 """Of a patch's files, on average: 379,000 for the reference, 93,000 for the bands and the labels."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from srscene.core.params import Section
+from srscene.runtime.params import Section
 
 
 class WeightsOptions(Section):

@@ -13,10 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from srscene.core.console import BadInput, brief
-from srscene.core.disk import size
-from srscene.core.outputs import sha256
-from srscene.core.reading import reading, what_it_is
+from srscene.runtime.console import BadInput, brief
+from srscene.runtime.files import sha256, size
+from srscene.runtime.reading import reading, what_it_is
 
 State = dict[str, torch.Tensor]
 WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")

@@ -1,6 +1,6 @@
 """What the sections `upscalers.<name>.upscale` of plain networks share; quick to import."""
 
-from srscene.core.params import Section
+from srscene.runtime.params import Section
 
 
 class Compilable(Section):

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from srscene.core.params import Section
+from srscene.runtime.params import Section
 
 SHARED = ("common", "weights")
 """Folders of `srscene.sr` that are no upscaler's."""

@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from srscene.core.device import DTYPES, Precision, pick_precision
-from srscene.core.params import PrecisionChoice
+from srscene.core.precision import DTYPES, Precision, pick_precision
+from srscene.runtime.params import PrecisionChoice
 from srscene.sr.common.checkpoints import State, read, weights_file
 from srscene.sr.common.tensors import finite, from_unit_range, to_unit_range
 from srscene.sr.common.upscaler import Upscale, Upscaler

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 
 
 def to_unit_range(images: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

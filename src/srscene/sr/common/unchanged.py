@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from srscene.core.device import Precision
+from srscene.core.precision import Precision
 from srscene.sr.common.upscaler import Upscale, Upscaler
 
 

@@ -19,10 +19,10 @@ from typing import Any, Generic, TypeVar
 import torch
 from pydantic import ValidationError
 
-from srscene.core.console import BadInput
-from srscene.core.device import Precision
-from srscene.core.params import near
+from srscene.core.precision import Precision
 from srscene.core.store import Image, PatchStore
+from srscene.runtime.console import BadInput
+from srscene.runtime.params import near
 from srscene.sr.common.checkpoints import weights_file, weights_sha256
 from srscene.sr.common.names import options_of, upscalers
 

@@ -1,6 +1,6 @@
 """The sections `upscalers.none.weights` and `.upscale` of params.yaml, both empty."""
 
-from srscene.core.params import Section
+from srscene.runtime.params import Section
 
 
 class WeightsOptions(Section):

@@ -1,6 +1,6 @@
 """The sections `upscalers.realesrgan.weights` and `.upscale` of params.yaml."""
 
-from srscene.core.params import PrecisionChoice, Section
+from srscene.runtime.params import PrecisionChoice, Section
 from srscene.sr.common.compile_option import Compilable
 
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from srscene.core.console import BadInput
-from srscene.core.outputs import sha256
+from srscene.runtime.console import BadInput
+from srscene.runtime.files import sha256
 from srscene.sr.common.checkpoints import State
 from srscene.sr.common.upscaler import Card
 

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from srscene.core.console import BadInput
-from srscene.core.params import PrecisionChoice, Section, Seed
+from srscene.runtime.console import BadInput
+from srscene.runtime.params import PrecisionChoice, Section, Seed
 
 Auto = Literal["auto"]
 ColourFix = Literal["adain", "wavelet", "none"]

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from srscene.core.console import BadInput, progress
-from srscene.core.outputs import sha256, write_json
-from srscene.core.scratch import root
 from srscene.core.store import PatchStore
+from srscene.core.tables import write_json
+from srscene.runtime.console import BadInput, progress
+from srscene.runtime.files import sha256
+from srscene.runtime.parts import root
 from srscene.sr.seesr.checkpoint import sources
 from srscene.sr.seesr.checkpoint.conversion import convert, read_json
 from srscene.sr.seesr.options import WeightsOptions

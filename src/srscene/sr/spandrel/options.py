@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from srscene.core.params import Section
+from srscene.runtime.params import Section
 from srscene.sr.common.compile_option import Compilable
 
 

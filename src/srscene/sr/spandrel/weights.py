@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from srscene.core.console import BadInput
 from srscene.core.store import PatchStore
+from srscene.runtime.console import BadInput
 from srscene.sr.common.checkpoints import read, save
 from srscene.sr.common.upscaler import Card
 from srscene.sr.spandrel.model.network import build

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from srscene.core.params import PrecisionChoice, Section
+from srscene.runtime.params import PrecisionChoice, Section
 from srscene.sr.common.compile_option import Compilable
 from srscene.sr.common.fit_options import FitOptions
 

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import requests
 from urllib3.exceptions import HTTPError
 
-from srscene.core.console import BadInput, brief, progress
-from srscene.core.disk import need, writing
-from srscene.core.outputs import sha256
-from srscene.core.reading import read_bytes, what_it_is
+from srscene.runtime.console import BadInput, brief, progress
+from srscene.runtime.files import need, sha256, writing
+from srscene.runtime.reading import read_bytes, what_it_is
 
 TIMEOUTS = (5, 60)
 """Seconds after which a server counts as out of reach, and after which a silent one has stalled."""

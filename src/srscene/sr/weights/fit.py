@@ -21,12 +21,13 @@ from torch import distributed, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from srscene.core.console import BadInput, progress, say
-from srscene.core.device import DTYPES, Precision, describe, pick_precision, take_device
-from srscene.core.finite import FirstStep, first_of
-from srscene.core.ranks import claimed_together, current, seen
-from srscene.core.scratch import code, fingerprint, kept, piece
+from srscene.core.precision import DTYPES, Precision, pick_precision
 from srscene.core.store import Image, PatchStore
+from srscene.runtime.console import BadInput, progress, say
+from srscene.runtime.device import describe, take_device
+from srscene.runtime.finite import FirstStep, first_of
+from srscene.runtime.parts import code, fingerprint, kept, piece
+from srscene.runtime.ranks import claimed_together, current, seen
 from srscene.sr.common.checkpoints import State
 from srscene.sr.common.fit_options import FitOptions
 from srscene.sr.common.tensors import from_unit_range, to_unit_range

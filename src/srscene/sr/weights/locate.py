@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from srscene.core.console import BadInput
-from srscene.core.outputs import sha256
-from srscene.core.scratch import root
+from srscene.runtime.console import BadInput
+from srscene.runtime.files import sha256
+from srscene.runtime.parts import root
 from srscene.sr.common.upscaler import Card
 from srscene.sr.weights.download import Remote, fetch
 

@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from srscene.core.console import say
-from srscene.core.outputs import whole_folder, write_json
-from srscene.core.params import Section
-from srscene.core.ranks import current
 from srscene.core.store import PatchStore
+from srscene.core.tables import write_json
+from srscene.runtime.console import say
+from srscene.runtime.files import whole_folder
+from srscene.runtime.params import Section
+from srscene.runtime.ranks import current
 
 
 def prepare_weights(name: str, options: Section, patches: PatchStore, seed: int | None, out: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import interpolate
 
-from srscene.core.device import Precision
+from srscene.core.precision import Precision
 from srscene.sr.bicubic.options import UpscaleOptions
 from srscene.sr.common.tensors import from_unit_range, to_unit_range
 from srscene.sr.common.upscaler import Upscale, Upscaler

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.sr.common.checkpoints import State, explain
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.sr.common.basicsr_shim import RRDBNet, SRVGGNetCompact
 from srscene.sr.common.checkpoints import State, load_strictly
 

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTokenizer
 
-from srscene.core.console import BadInput, brief
-from srscene.core.outputs import write_json
+from srscene.core.tables import write_json
+from srscene.runtime.console import BadInput, brief
 from srscene.sr.common import checkpoints
 from srscene.sr.seesr.checkpoint import names, ram, sources
 from srscene.sr.seesr.model import networks, tagger

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.sr.seesr.model import tagger
 from srscene.sr.seesr.model.loading import Shapes, Tensors, match, shapes
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from srscene.core.device import DTYPES, Precision, pick_precision
+from srscene.core.precision import DTYPES, Precision, pick_precision
 from srscene.sr.common.upscaler import Upscale, Upscaler
 from srscene.sr.seesr.model import models
 from srscene.sr.seesr.model.restorer import Restorer

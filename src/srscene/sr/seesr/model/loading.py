@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 
 Tensors = dict[str, torch.Tensor]
 Shapes = Mapping[str, torch.Size]

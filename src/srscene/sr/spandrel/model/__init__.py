@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from srscene.core.device import Precision
+from srscene.core.precision import Precision
 from srscene.sr.common.network_upscaler import NetworkUpscaler
 from srscene.sr.spandrel.model.network import Padded, build
 

@@ -7,8 +7,8 @@ import torch
 from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError
 from torch import nn
 
-from srscene.core.console import BadInput
-from srscene.core.device import Precision
+from srscene.core.precision import Precision
+from srscene.runtime.console import BadInput
 from srscene.sr.common.checkpoints import State, explain
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from srscene.core.console import BadInput
+from srscene.runtime.console import BadInput
 from srscene.sr.common.basicsr_shim import MSRResNet
 from srscene.sr.common.checkpoints import State, load_strictly
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from srscene.core.console import BadInput
 from srscene.core.store import Image, PatchStore
+from srscene.runtime.console import BadInput
 from srscene.sr.common.unchanged import Unchanged
 
 

@@ -1,0 +1,1 @@
+"""One HTML page that answers whether super-resolution helped, and its figures."""

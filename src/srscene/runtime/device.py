@@ -1,0 +1,117 @@
+"""Which device and which number format the heavy stages run with."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+
+from srscene.runtime import leases
+from srscene.runtime.console import BadInput, brief, say
+from srscene.runtime.machine import LAUNCHERS, launched
+
+T = TypeVar("T")
+
+_LEASE: list[leases.Lease] = []
+"""The lease of this process's GPU, once it has one."""
+NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What accelerate does not take for a full memory."""
+BATCHES_OF = "batches-of-"
+"""`batches-of-8`, an empty file in scratch, notes that memory did not suffice for more."""
+
+
+def pick_device() -> torch.device:
+    """Return the first GPU, else the CPU. CUDA_VISIBLE_DEVICES chooses among GPUs."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def take_device(stage: str) -> torch.device:
+    """Return the device that a heavy stage computes on: a GPU for itself, else the CPU.
+
+    Of the GPUs that CUDA_VISIBLE_DEVICES leaves it is the first that no other stage of this user has, until
+    the process ends; a line says that it waits for one. A launcher's processes take one each, by their number
+    on the node, and no lease: their launcher, or its scheduler, has shared out the GPUs.
+    """
+    place = launched()
+    if place.world == 1:
+        for name in LAUNCHERS[0]:  # left by torchrun with one process: accelerate would take GPU LOCAL_RANK
+            os.environ.pop(name, None)
+        if gpus := leases.pretended():
+            _leased(stage, gpus)
+            return torch.device("cpu")
+    if not torch.cuda.is_available():
+        return pick_device()
+    index = place.local_rank % torch.cuda.device_count() if place.world > 1 else _leased(stage, _gpus())
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+def _leased(stage: str, gpus: Sequence[str]) -> int:
+    """Return the number of the GPU that this process has leased, now or before."""
+    if not _LEASE:
+        _LEASE.append(leases.take(stage, gpus))
+    return _LEASE[0].index
+
+
+def _gpus() -> list[str]:
+    """Return the UUIDs of the GPUs that CUDA_VISIBLE_DEVICES leaves."""
+    numbers = range(torch.cuda.device_count())
+    return [str(torch.cuda.get_device_properties(number).uuid) for number in numbers]
+
+
+def describe(device: torch.device, processes: int = 1) -> str:
+    """Return the device of each process in words, for the line that every long stage prints first."""
+    several = f" × {processes} processes" if processes > 1 else ""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device) + several
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'' if threads == 1 else 's'}{several}"
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Turn what torch.compile raises where it can't compile into BadInput."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise BadInput(
+            f"params.yaml: compile: torch.compile failed here ({brief(error)}); set it to false, or install "
+            "what it lacks"
+        ) from None
+
+
+def halving(what: str, run: Callable[[int], T], batch_size: int, notes: Path | None = None) -> T:
+    """Return `run(batch_size)`, tried with half the batch as often as memory runs out.
+
+    The folder `notes` then tells `fitting` of it. Raises BadInput when it runs out for a batch of one.
+    """
+    while True:
+        try:
+            with compiling():
+                return run(batch_size)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        if batch_size == 1:
+            raise BadInput(f"{what}: not even one patch fits the device's memory; free some, or take another")
+        batch_size //= 2
+        if notes:
+            (notes / f"{BATCHES_OF}{batch_size}").touch()
+        torch.cuda.empty_cache()
+        if launched().rank == 0:  # it speaks for all
+            say(f"{what}: out of memory; going on with batches of {batch_size}")
+
+
+def fitting(notes: Path, batch_size: int) -> int:
+    """Return the batch size to begin with: a smaller one where `halving` came to it before."""
+    found = (note.name.removeprefix(BATCHES_OF) for note in notes.glob(f"{BATCHES_OF}*"))
+    return min([batch_size, *map(int, found)])
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return should_reduce_batch_size(error) or any(words in str(error) for words in NO_MEMORY)

@@ -1,0 +1,1 @@
+"""Runs a grid of cells, an experiment of DVC each."""
