@@ -77,7 +77,9 @@ def sweep(
     sweeps.show(state, jobs)
     if queue:
         sweeps.enqueue(state)
-    elif not dry_run and (state.missing or state.failed) and not sweeps.run(state, jobs):
+        return
+    todo = not dry_run and (state.missing or state.failed)
+    if todo and not sweeps.run(state, jobs, sweeps.visible_gpus()):
         raise BadInput("sweep: some cells failed; mend what is said above, the same call runs them again")
 
 
