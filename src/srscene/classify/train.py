@@ -118,6 +118,8 @@ def _start(
     start_at_prior(model, store.labels[store.indices("train")])
     mean, std = normalisation(model)
     training = {split: len(store.indices(split)) for split in TRAINED_ON} | {"seed": seed}
+    if pick_device().type == "cpu":  # whose sums are rounded otherwise with another number
+        training["threads"] = torch.get_num_threads()
     card = ClassifierCard(
         backbone, CLASSES, image_size, window, mean, std, options.pretrained, options.epochs, 0, None,
         precision, store.attributes, training=training | options.model_dump(),
