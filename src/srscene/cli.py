@@ -231,14 +231,14 @@ def predict(
 
     Needs no DVC and no git, only models/ of a repository: dvc get REPOSITORY models
     """
-    from srscene.runtime.device import take_device
+    from srscene.runtime.device import pick_device
     from srscene.scene.classifier import load, threshold_of
     from srscene.scene.predict import Tiling, predict_scene
     from srscene.scene.source import open_scene
 
     if threshold is None:
         threshold = threshold_of(model)
-    chosen = load(model, upscaler, take_device("predict"))
+    chosen = load(model, upscaler, pick_device())
     names = bands.split(",") if bands else None
     with open_scene(
         scene,

@@ -42,7 +42,8 @@ def _train(
     store: PatchStore, options: ClassifierOptions, folder: Path, seed: int = 1, name: str = BACKBONE
 ) -> dict[str, bytes]:
     out, curves = folder / "models" / "classifier", folder / "plots" / "training.csv"
-    train(store, name, options, seed, section("machine", Machine), out, curves)
+    key = f"{store.digest} {name} {options} {seed}"
+    train(store, name, options, seed, section("machine", Machine), out, curves, key)
     return {name: (folder / name).read_bytes() for name in OUTPUTS}
 
 

@@ -16,7 +16,7 @@ from affine import Affine
 
 from srscene import sr
 from srscene.runtime.console import BadInput, say
-from srscene.runtime.device import describe, halving, take_device
+from srscene.runtime.device import describe, halving, pick_device
 from srscene.runtime.files import need
 from srscene.runtime.machine import Machine
 from srscene.runtime.parts import claimed, code, fingerprint, remove
@@ -53,7 +53,7 @@ def upscale_scene(
     pixels of the scene. Raises BadInput, before anything is computed, where `out` can't be written.
     """
     check_out(out, scene, SUFFIXES)
-    device = take_device("upscale")
+    device = pick_device()
     precision = model.upscaler.precision(model.options, device)
     seams = _seams(model.name, tile)
     patches = machine.batch(device, model.upscaler.gpu_batch, model.upscaler.cpu_batch)

@@ -31,7 +31,7 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
 
 def prepare(patches: PatchStore, source: Path | str, out: Path) -> Card:
     options = section("upscalers.seesr.weights", WeightsOptions, source=str(source))
-    return weights.prepare(options, patches, 0, out)
+    return weights.prepare(options, patches, 0, out, "test")
 
 
 @pytest.fixture
