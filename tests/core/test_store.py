@@ -234,7 +234,7 @@ def test_a_value_of_the_index_that_was_changed_is_noticed(tmp_path, name):
     path = write(tmp_path, [make_patch(seed) for seed in range(3)], 2) / INDEX
     with h5py.File(path, "r+") as file:
         values = file[name][:]
-        file[name][:] = values[::-1] if len(set(map(bytes, values))) > 1 else values + 1
+        file[name][:] = values[::-1] if name == "names" else values + 1
     with pytest.raises(BadInput, match=r"index\.h5: damaged \(not the values that were written\)"):
         PatchStore(tmp_path)
 

@@ -79,14 +79,16 @@ from pathlib import Path
 from srscene.core.store import PatchStore
 from srscene.sr.srresnet.options import WeightsOptions
 from srscene.sr.srresnet.weights import prepare
-prepare(WeightsOptions.model_validate_json(sys.argv[1]), PatchStore("patches"), 0, Path("killed"), sys.argv[2])
+options = WeightsOptions.model_validate_json(sys.argv[1])
+prepare(options, PatchStore("patches"), 0, Path("killed"), sys.argv[2])
 """
 
 
 def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     patches = referenced(tmp_path / "patches")
     options = weights_options("srresnet", source="fit", fit=SMALL | {"steps": 600})
-    process = subprocess.Popen([sys.executable, "-c", KILLED, options.model_dump_json()], cwd=tmp_path)
+    command = [sys.executable, "-c", KILLED, options.model_dump_json(), f"{patches.digest} {options} 0"]
+    process = subprocess.Popen(command, cwd=tmp_path)
     try:
         while not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt")):
             assert process.poll() is None, "ended before its first checkpoint"

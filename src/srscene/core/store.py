@@ -59,7 +59,7 @@ class Patch(NamedTuple):
 
 
 class Form(NamedTuple):
-    """The shape (H, W, 3) of a data set's images, and the codec that they are stored in; None: as they are."""
+    """The shape (H, W, 3) of a data set's images, and the codec that they are stored in, if any."""
 
     shape: Shape
     codec: str | None
