@@ -1,4 +1,4 @@
-"""`upscale` and `weights` as a launcher starts them: the bytes of one process, and no worker blocks another."""
+"""`upscale` and `weights` as a launcher starts them: the bytes of one process; no worker blocks another."""
 
 import resource
 import time
