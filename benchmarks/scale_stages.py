@@ -82,7 +82,7 @@ def upscale(folder: Path, size: int) -> Call:
     (folder / "models/upscaler").mkdir(parents=True)
     return lambda: upscale_store(
         "bicubic", options, _machine(256), PatchStore(folder / "patches"), folder / "models/upscaler",
-        folder / "upscaled",
+        folder / "upscaled", "benchmark",
     )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def train(folder: Path, size: int) -> Call:
     options = params.validated(values, "classifier", ClassifierOptions)
     return lambda: training.train(
         PatchStore(folder / "upscaled"), BACKBONE, options, 0, _machine(256), folder / "models/classifier",
-        folder / "training.csv",
+        folder / "training.csv", "benchmark",
     )  # fmt: skip
 
 

@@ -208,7 +208,7 @@ def stage(sr: str, weights: Path, count: int, side: int, batch: int) -> float:
                 writer.add(Patch(f"patch_{number}", "train", np.zeros(19, np.uint8), image))
         patches, machine = PatchStore(Path(folder) / "patches"), Machine(batch_size=batch, workers="auto")
         began = time.perf_counter()
-        upscale_store(sr, options(sr), machine, patches, weights, Path(folder) / "upscaled")
+        upscale_store(sr, options(sr), machine, patches, weights, Path(folder) / "upscaled", sr)
         return time.perf_counter() - began
 
 

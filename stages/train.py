@@ -10,6 +10,7 @@ from srscene.classify.train import train
 from srscene.core.store import PatchStore
 from srscene.runtime import params
 from srscene.runtime.console import run_stage
+from srscene.runtime.key import stage_key
 from srscene.runtime.machine import Machine
 from srscene.runtime.ranks import together
 
@@ -24,6 +25,7 @@ def main() -> None:
             params.read("machine", Machine),
             Path("models/classifier"),
             Path("plots/training.csv"),
+            stage_key("train"),
         )
 
 

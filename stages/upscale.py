@@ -10,6 +10,7 @@ from pathlib import Path
 from srscene.core.store import PatchStore
 from srscene.runtime import params
 from srscene.runtime.console import run_stage
+from srscene.runtime.key import stage_key
 from srscene.runtime.machine import Machine
 from srscene.runtime.ranks import together
 from srscene.sr.common.names import options_of
@@ -26,6 +27,7 @@ def main() -> None:
             PatchStore("data/patches"),
             Path("models/upscaler"),
             Path("data/upscaled"),
+            stage_key("upscale"),
         )
 
 

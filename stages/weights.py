@@ -9,6 +9,7 @@ from pathlib import Path
 from srscene.core.store import PatchStore
 from srscene.runtime import params
 from srscene.runtime.console import run_stage
+from srscene.runtime.key import stage_key
 from srscene.runtime.ranks import together
 from srscene.sr.common.names import options_of
 from srscene.sr.weights.prepare import prepare_weights
@@ -23,6 +24,7 @@ def main() -> None:
             PatchStore("data/patches"),
             json.loads(Path("data/fit_seed.json").read_text()),
             Path("models/upscaler"),
+            stage_key("weights"),
         )
 
 

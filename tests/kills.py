@@ -76,7 +76,7 @@ def _upscale(folder: Path) -> Run:
     machine = section("machine", Machine, batch_size=1)
     options = upscale_options("bicubic")
     return lambda place: upscale_store(
-        "bicubic", options, machine, patches, folder / "weights", place / "data/upscaled"
+        "bicubic", options, machine, patches, folder / "weights", place / "data/upscaled", "test"
     )
 
 
@@ -84,14 +84,21 @@ def _fit(folder: Path) -> Run:
     patches = store(folder / "patches", images(3, 40, 40))
     small = {"features": 4, "blocks": 1, "steps": 52, "batch_size": 1, "crop": 8, "precision": "fp32"}
     options = weights_options("srresnet", source="fit", fit=small)
-    return lambda place: prepare_weights("srresnet", options, patches, 0, place / "models/upscaler")
+    return lambda place: prepare_weights("srresnet", options, patches, 0, place / "models/upscaler", "test")
 
 
 def _train(folder: Path) -> Run:
     patches = write_store(folder / "store", train=8, val=0, test=0)  # no val: the last epoch is kept
     options, machine = quick(epochs=2, batch_size=4), section("machine", Machine)
     return lambda place: train(
-        patches, "test_resnet", options, 1, machine, place / "models/classifier", place / "plots/training.csv"
+        patches,
+        "test_resnet",
+        options,
+        1,
+        machine,
+        place / "models/classifier",
+        place / "plots/training.csv",
+        "test",
     )
 
 

@@ -76,7 +76,7 @@ def test_a_checkpoint_that_the_second_process_does_not_see(
     store = write_store(tmp_path / "data" / "upscaled", train=8, val=0, test=0)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     out, curves = tmp_path / "models" / "classifier", tmp_path / "plots" / "training.csv"
-    train(store, "test_resnet", options, 1, machine, out, curves)
+    train(store, "test_resnet", options, 1, machine, out, curves, "test")
     alone = _outputs(tmp_path)
     (work,) = tmp_path.glob(".scratch/train/*/")
     (tmp_path / "before" / work.relative_to(tmp_path)).mkdir(parents=True)

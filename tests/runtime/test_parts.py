@@ -8,8 +8,6 @@ from srscene.runtime.parts import (
     NOTES,
     claimed,
     clean,
-    code,
-    fingerprint,
     folders,
     kept,
     piece,
@@ -17,46 +15,6 @@ from srscene.runtime.parts import (
     remove,
     work_folder,
 )
-
-
-@pytest.fixture
-def files(tmp_path):
-    folder = tmp_path / "package"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "a.py").write_bytes(b"a")
-    (folder / "deep" / "b.txt").write_bytes(b"b")
-    (folder / "c.pyc").write_bytes(b"c")
-    return folder
-
-
-def test_the_same_work_has_the_same_fingerprint(files, tmp_path):
-    first = fingerprint({"scale": 4, "name": "hat"}, code(files))
-    assert first == fingerprint({"name": "hat", "scale": 4}, code(files))
-    assert len(first) == 16
-    moved = files.rename(tmp_path / "elsewhere")
-    assert first == fingerprint({"scale": 4, "name": "hat"}, code(moved))
-    (moved / "c.pyc").unlink()
-    assert first == fingerprint({"scale": 4, "name": "hat"}, code(moved))
-
-
-def test_other_settings_other_bytes_or_other_names_have_another(files):
-    settings = {"scale": 4}
-    seen = {fingerprint(settings, code(files)), fingerprint({"scale": 2}, code(files)), fingerprint(settings)}
-    (files / "a.py").write_bytes(b"x")
-    seen.add(fingerprint(settings, code(files)))
-    (files / "a.py").rename(files / "c.py")
-    seen.add(fingerprint(settings, code(files)))
-    (files / "d.py").write_bytes(b"")
-    seen.add(fingerprint(settings, code(files)))
-    seen.add(fingerprint(settings, code(files / "c.py")))
-    assert len(seen) == 7
-
-
-def test_swapped_contents_have_another_fingerprint(files):
-    before = fingerprint(None, code(files))
-    (files / "a.py").write_bytes(b"b")
-    (files / "deep" / "b.txt").write_bytes(b"a")
-    assert fingerprint(None, code(files)) != before
 
 
 def test_unfinished_work_lies_in_the_repository_that_dvc_was_started_in(tmp_path, monkeypatch):

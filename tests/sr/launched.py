@@ -1,6 +1,7 @@
 """A folder in which the stages `weights` and `upscale` run, alone or in the processes of a launcher."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -50,6 +51,7 @@ class Place:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "models/upscaler").mkdir(parents=True)
         (folder / "params.yaml").write_text(yaml.safe_dump(merged(PARAMS, changes)))
+        shutil.copy(ROOT / "dvc.yaml", folder)
         paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
         self.environment = {
             name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")

@@ -38,16 +38,16 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def prepare(patches: PatchStore, folder: Path, seed: int = 0, **changes: Any) -> Path:
+def prepare(patches: PatchStore, folder: Path, seed: int = 0, key: str = "test", **changes: Any) -> Path:
     """Fit the smallest network, with some options replaced; return the file of its weights."""
     options = weights_options("srresnet", source="fit", fit=SMALL | changes)
-    prepare_srresnet(options, patches, seed, folder)
+    prepare_srresnet(options, patches, seed, folder, key)
     return weights_file(folder)
 
 
 def fitted(patches: PatchStore, **changes: Any) -> Card:
     options = weights_options("srresnet", fit=SMALL | changes).fit
-    return fit(partial(new, options.features, options.blocks), patches, options, 0)[1]
+    return fit(partial(new, options.features, options.blocks), patches, options, 0, "test")[1]
 
 
 def referenced(folder: Path, count: int = 9, side: int = 96) -> PatchStore:
@@ -67,8 +67,8 @@ def test_it_beats_bicubic(with_references: bool, tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     patches = referenced(tmp_path / "patches")
     first = prepare(patches, tmp_path / "1").read_bytes()
-    assert prepare(patches, tmp_path / "2").read_bytes() == first
-    assert prepare(patches, tmp_path / "3", seed=1).read_bytes() != first
+    assert prepare(patches, tmp_path / "2", key="of another").read_bytes() == first
+    assert prepare(patches, tmp_path / "3", seed=1, key="of one more").read_bytes() != first
 
 
 KILLED = """
@@ -77,7 +77,7 @@ from pathlib import Path
 from srscene.core.store import PatchStore
 from srscene.sr.srresnet.options import WeightsOptions
 from srscene.sr.srresnet.weights import prepare
-prepare(WeightsOptions.model_validate_json(sys.argv[1]), PatchStore("patches"), 0, Path("killed"))
+prepare(WeightsOptions.model_validate_json(sys.argv[1]), PatchStore("patches"), 0, Path("killed"), "killed")
 """
 
 
@@ -96,7 +96,7 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.C
     done = torch.load(next(tmp_path.glob(".scratch/weights/*/checkpoint.pt")), weights_only=True)["step"]
     assert 0 < done < 600
 
-    resumed = load_file(prepare(PatchStore("patches"), tmp_path / "killed", steps=600))
+    resumed = load_file(prepare(PatchStore("patches"), tmp_path / "killed", key="killed", steps=600))
     assert f"{done}/600" in capsys.readouterr().err
     whole = load_file(prepare(patches, tmp_path / "whole", steps=600))
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
@@ -105,7 +105,7 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.C
 def test_hat_can_be_fitted(tmp_path: Path) -> None:
     small = {"features": 12, "groups": 1, "blocks": 2, "window": 4, "steps": 2, "batch_size": 1, "crop": 8}
     options = weights_options("hat", source="fit", fit=small | {"precision": "fp32"})
-    prepare_hat(options, store(tmp_path / "p", images(3, 40, 40)), 0, tmp_path)
+    prepare_hat(options, store(tmp_path / "p", images(3, 40, 40)), 0, tmp_path, "test")
     upscale = find("hat").load(upscale_options("hat"), tmp_path, torch.device("cpu"), "fp32")
     assert upscale(torch.zeros(1, 10, 10, 3, dtype=torch.uint8), ["a"]).shape == (1, 40, 40, 3)
 
@@ -141,7 +141,7 @@ def test_bf16_is_another_fit(tmp_path: Path) -> None:
 def test_without_a_seed(tmp_path: Path) -> None:
     options = weights_options("srresnet", source="fit", fit=SMALL)
     with pytest.raises(ValueError, match="a fit needs a seed"):
-        prepare_srresnet(options, referenced(tmp_path / "patches"), None, tmp_path)
+        prepare_srresnet(options, referenced(tmp_path / "patches"), None, tmp_path, "test")
 
 
 def test_wald_pairs_are_cut_to_whole_coarse_pixels(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_fit_that_diverges_is_one_line(tmp_path: Path, learning_rate: float) -
     wild = options.fit.model_copy(update={"learning_rate": learning_rate})  # params.yaml may have 10 at most
     options = options.model_copy(update={"fit": wild})
     with pytest.raises(BadInput, match=r"not finite from step \d+ on; lower fit.learning_rate") as error:
-        prepare_srresnet(options, referenced(tmp_path / "patches"), 0, tmp_path / "out")
+        prepare_srresnet(options, referenced(tmp_path / "patches"), 0, tmp_path / "out", "test")
     assert "\n" not in str(error.value)
     assert not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt"))
     assert not (tmp_path / "out/weights.safetensors").exists()

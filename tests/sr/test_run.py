@@ -44,10 +44,16 @@ def shards_of(monkeypatch: pytest.MonkeyPatch, count: int, side: int) -> None:
 
 
 def upscale(
-    name: str, patches: PatchStore, out: Path, batch_size: int | str = "auto", **options: Any
+    name: str,
+    patches: PatchStore,
+    out: Path,
+    batch_size: int | str = "auto",
+    key: str = "",
+    **options: Any,
 ) -> PatchStore:
     machine = Machine(batch_size=batch_size, workers="auto")  # type: ignore[arg-type]
-    upscale_store(name, upscale_options(name, **options), machine, patches, Path("weights"), out)
+    chosen = upscale_options(name, **options)
+    upscale_store(name, chosen, machine, patches, Path("weights"), out, key or out.name)
     return PatchStore(out)
 
 
@@ -232,29 +238,24 @@ def test_not_even_one_patch_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         upscale("bicubic", store(tmp_path / "p", images(3, 12, 12)), tmp_path / "out", batch_size=4)
 
 
-def test_finished_work_counts_for_the_same_patches_and_options_only(
+def test_finished_work_counts_under_the_same_key_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patches = store(tmp_path / "p", images(6, 12, 12))
     shards_of(monkeypatch, 3, 48)
 
-    def begins_with(patches: PatchStore, **options: Any) -> str:
+    def begins_with(key: str) -> str:
         """Fail at patch_4; return the patch behind those that an earlier run finished."""
         recorder = Recorder(fail_at="patch_4")
         use(recorder, monkeypatch)
         with pytest.raises(RuntimeError, match="as planned"):
-            upscale("bicubic", patches, tmp_path / "out", batch_size=1, **options)
+            upscale("bicubic", patches, tmp_path / "out", batch_size=1, key=key)
         return recorder.batches[1][0]  # the first batch tells the scale
 
-    assert begins_with(patches) == "patch_1"
-    assert begins_with(patches) == "patch_4"  # also what it has of a shard stays
-    assert begins_with(patches, scale=2) == "patch_1"
-    assert begins_with(store(tmp_path / "q", images(6, 12, 12, seed=1))) == "patch_1"
-    (tmp_path / "weights/weights.safetensors").write_bytes(b"new")
-    assert begins_with(patches) == "patch_1"
-    (tmp_path / "weights/configs.json").write_text("{}")
-    assert begins_with(patches) == "patch_1"
-    assert begins_with(patches) == "patch_4"
+    assert begins_with("one") == "patch_1"
+    assert begins_with("one") == "patch_4"  # also what it has of a shard stays
+    assert begins_with("other") == "patch_1"
+    assert begins_with("one") == "patch_4"
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".scratch/upscale/*/*.tmp"))
 
@@ -270,7 +271,7 @@ from srscene.sr.run import upscale_store
 shard_writer.CHECKPOINT_SECONDS = float(sys.argv[2])
 machine = Machine(batch_size=2, workers="auto")
 options = UpscaleOptions(precision="fp32", compile=False)
-upscale_store("realesrgan", options, machine, PatchStore("p"), Path("weights"), Path(sys.argv[1]))
+upscale_store("realesrgan", options, machine, PatchStore("p"), Path("weights"), Path(sys.argv[1]), "out")
 """
 
 
@@ -385,7 +386,7 @@ def test_a_store_tells_how_it_was_made(tmp_path: Path) -> None:
     given = checkpoint("msrresnet", tmp_path / "given.safetensors")
     patches = store(tmp_path / "p", images(4, 30, 30))
     models = tmp_path / "weights"
-    prepare_weights("srresnet", weights_options("srresnet", source=str(given)), patches, None, models)
+    prepare_weights("srresnet", weights_options("srresnet", source=str(given)), patches, None, models, "test")
     result = upscale("srresnet", patches, tmp_path / "out", precision="bf16")
     attributes = json.loads(json.dumps(PatchStore(tmp_path / "out").attributes))
     assert attributes["options"] == {"precision": "bf16", "compile": False}
@@ -407,7 +408,7 @@ def test_the_card_tells_where_weights_come_from(tmp_path: Path, capsys: pytest.C
     patches = store(tmp_path / "p", images(3, 12, 12))
     (tmp_path / "models").mkdir()
     (tmp_path / "models/old").touch()
-    prepare_weights("srresnet", options, patches, None, tmp_path / "models")
+    prepare_weights("srresnet", options, patches, None, tmp_path / "models", "test")
     card = json.loads((tmp_path / "models/card.json").read_text())
     assert card["sr"] == "srresnet"
     assert card["options"] == options.model_dump()
@@ -418,7 +419,7 @@ def test_the_card_tells_where_weights_come_from(tmp_path: Path, capsys: pytest.C
 
 def test_without_weights_there_is_a_card_alone(tmp_path: Path) -> None:
     patches = store(tmp_path / "p", images(3, 12, 12))
-    prepare_weights("bicubic", weights_options("bicubic"), patches, None, tmp_path / "models")
+    prepare_weights("bicubic", weights_options("bicubic"), patches, None, tmp_path / "models", "test")
     card = json.loads((tmp_path / "models/card.json").read_text())
     assert card == {"sr": "bicubic", "source": "none", "parameters": 0, "options": {}}
     assert [file.name for file in (tmp_path / "models").iterdir()] == ["card.json"]
@@ -430,7 +431,9 @@ def test_official_weights_without_a_network(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("no_proxy", "")
     patches = store(tmp_path / "p", images(3, 12, 12))
     with pytest.raises(BadInput) as error:
-        prepare_weights("hat", weights_options("hat", source="official"), patches, None, tmp_path / "models")
+        prepare_weights(
+            "hat", weights_options("hat", source="official"), patches, None, tmp_path / "models", "test"
+        )
     assert "\n" not in str(error.value)
     for part in (
         "checkpoints/HAT_SRx4_ImageNet-pretrain.pth: not there",
@@ -440,16 +443,6 @@ def test_official_weights_without_a_network(tmp_path: Path, monkeypatch: pytest.
         assert part in str(error.value)
     assert not (tmp_path / "models").exists()
     assert not (tmp_path / "models.tmp").exists()
-
-
-def test_an_upscalers_data_counts_as_its_code(tmp_path: Path) -> None:
-    (tmp_path / "weights/weights.safetensors").touch()
-    (tmp_path / "weights/configs.json").touch()
-    files = run._files("seesr", tmp_path / "weights")
-    names = {file.name for file in files}
-    assert {"run.py", "options.py", "tagger.py", "ram_tag_list.txt", "upscaler.py", "configs.json"} <= names
-    assert "weights.py" not in names
-    assert not any(file.suffix in (".pyc", ".safetensors") or "hat" in file.parts for file in files)
 
 
 def test_upscale_runs_without_the_code_of_weights(tmp_path: Path) -> None:

@@ -37,11 +37,11 @@ from srscene.core.classes import CLASSES
 from srscene.core.precision import Precision, pick_precision
 from srscene.core.store import PatchStore, Split
 from srscene.runtime.console import BadInput, progress, say
-from srscene.runtime.device import compiling, describe, pick_device
+from srscene.runtime.device import compiling, describe, kind, pick_device
 from srscene.runtime.files import need, whole_folder
 from srscene.runtime.finite import FirstStep, first_of
+from srscene.runtime.key import with_device
 from srscene.runtime.machine import Machine
-from srscene.runtime.parts import code, fingerprint
 from srscene.runtime.ranks import claimed_together
 
 TRAINED_ON: tuple[Split, ...] = ("train", "val")
@@ -57,11 +57,13 @@ def train(
     machine: Machine,
     out: Path,
     curves: Path,
+    key: str,
 ) -> None:
     """Train timm's `backbone` on the train split; leave it in the folder `out`, its epochs in `curves`.
 
     `out` gets model.safetensors and card.json, `curves` is a CSV file. Keeps the epoch with the best macro
-    average precision on the validation split, or the last one where there is no validation patch.
+    average precision on the validation split, or the last one where there is no validation patch. A training
+    that was killed goes on under the same `key`, which stands for all that decides the result.
     Raises BadInput when there is nothing to train on, or the backbone cannot take the images.
     """
     precision = pick_precision(options.precision, pick_device(), on_gpu="bf16")
@@ -71,23 +73,13 @@ def train(
     model, card = _start(store, backbone, options, seed, precision)
     if accelerator.is_main_process:
         _announce(store, model, card, options, accelerator)
-    key = scratch_key(store, backbone, options, seed, f"{accelerator.device.type} {precision}")
-    with claimed_together("train", key) as work:
+    with claimed_together("train", with_device(key, kind(accelerator.device), precision)) as work:
         with compiling():
             history = Training(store, model, card, options, seed, machine, accelerator).run(work)
         if accelerator.is_main_process:
             history.write(curves)
             _publish(card, history, store, work, out)
         accelerator.wait_for_everyone()
-
-
-def scratch_key(store: PatchStore, backbone: str, options: ClassifierOptions, seed: int, kind: str) -> str:
-    """Return what stands for exactly this training: same images, settings, code and `kind` of device.
-
-    Reads no image. Neither a GPU's model nor the number of processes counts: another one may go on.
-    """
-    settings = [backbone, options.model_dump(), seed, kind, torch.__version__, store.digest]
-    return fingerprint(settings, code(Path(__file__).parent))
 
 
 def _check(store: PatchStore, batch_size: int, processes: int) -> None:

@@ -62,11 +62,16 @@ def _gpus() -> list[str]:
     return [str(torch.cuda.get_device_properties(number).uuid) for number in numbers]
 
 
+def kind(device: torch.device) -> str:
+    """Return what rounds alike: "cpu", or the GPU's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 def describe(device: torch.device, processes: int = 1) -> str:
     """Return the device of each process in words, for the line that every long stage prints first."""
     several = f" × {processes} processes" if processes > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device) + several
+        return kind(device) + several
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}{several}"
 

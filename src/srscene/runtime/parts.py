@@ -1,7 +1,7 @@
 """Work that survives a kill.
 
 DVC deletes a stage's outs before it runs the stage, so finished pieces wait outside them, in
-`$DVC_ROOT/.scratch/<stage>/<fingerprint>/`, and are linked into the out at the end. DVC sets DVC_ROOT to the
+`$DVC_ROOT/.scratch/<stage>/<key>/`, and are linked into the out at the end. DVC sets DVC_ROOT to the
 real repository also when it runs an experiment in a temporary copy, so both share finished work.
 
 The digest of each piece is noted before the piece gets its name; one that is not as it was noted is made
@@ -10,20 +10,16 @@ long as a process waits for it.
 """
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from srscene.runtime.console import BadInput, say
-from srscene.runtime.files import sha256 as file_sha256
-from srscene.runtime.files import whole_file, whole_folder, writing
+from srscene.runtime.files import sha256, whole_file, whole_folder, writing
 from srscene.runtime.machine import launched
 from srscene.runtime.reading import read_bytes
 
@@ -42,25 +38,8 @@ def root() -> Path:
     return Path(os.environ.get("DVC_ROOT", "."))
 
 
-def fingerprint(settings: Any, files: Iterable[Path] = ()) -> str:
-    """Return 16 hex digits that stand for `settings` (JSON-able) and the names and bytes of small `files`.
-
-    A store or weights enter `settings` by the digests that they record: hashing them would take minutes.
-    """
-    digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for path in files:
-        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def code(*places: Path) -> list[Path]:
-    """Return the source and data files of modules and packages, for `fingerprint`; no compiled ones."""
-    found = [place.rglob("*") if place.is_dir() else [place] for place in places]
-    return sorted(file for files in found for file in files if file.is_file() and file.suffix != ".pyc")
-
-
 def work_folder(stage: str, key: str) -> Path:
-    """Return the folder for this stage's unfinished work with this fingerprint, made if need be."""
+    """Return the folder for this stage's unfinished work with this key, made if need be."""
     folder = root() / ".scratch" / stage / key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -194,7 +173,7 @@ def _own_notes(folder: Path) -> Path:
 
 
 def _note(path: Path, name: str) -> str:
-    return f"{file_sha256(path)}  {name}"
+    return f"{sha256(path)}  {name}"
 
 
 def _sync(path: Path) -> None:

@@ -24,14 +24,15 @@ from srscene.core.parts import stored
 from srscene.core.store import Image, Patch, PatchStore, shard_path
 from srscene.core.writer import ShardWriter
 from srscene.runtime.console import BadInput, progress, say
-from srscene.runtime.device import describe, fitting, halving, take_device
+from srscene.runtime.device import describe, fitting, halving, kind, take_device
 from srscene.runtime.files import need
+from srscene.runtime.key import with_device
 from srscene.runtime.machine import Machine
 from srscene.runtime.params import Section
-from srscene.runtime.parts import code, fingerprint, kept, publish
+from srscene.runtime.parts import kept, publish
 from srscene.runtime.ranks import Ranks, claimed_together, current, seen
 from srscene.runtime.threads import Behind, ahead
-from srscene.sr.common.checkpoints import weights_file, weights_sha256
+from srscene.sr.common.checkpoints import weights_sha256
 from srscene.sr.common.upscaler import Upscale, Upscaler, find
 
 SLICE = 32
@@ -52,12 +53,14 @@ def upscale_store(
     patches: PatchStore,
     weights_folder: Path,
     out: Path,
+    key: str,
 ) -> None:
     """Write every patch of `patches`, upscaled, to the store `out`, with its labels, split and name.
 
     `weights_folder` is what the stage `weights` made. The store's attributes are those of `patches`, and sr,
     options, precision, scale and the SHA-256 of the weights: `load_from_card` makes the upscaler from them.
-    Processes that run together share the work.
+    Processes that run together share the work; one that was killed goes on under the same `key`, which stands
+    for all that decides the result.
     """
     ranks, device, upscaler = current(), take_device("upscale"), find(name)
     precision = upscaler.precision(options, device)
@@ -68,9 +71,7 @@ def upscale_store(
         "weights": weights_sha256(weights_folder),
     }
     batch_size = machine.batch(device, upscaler.gpu_batch, upscaler.cpu_batch)
-    settings = [attributes, describe(device), torch.__version__, patches.digest, shard_writer.SHARD_BYTES]
-    key = fingerprint(settings, _files(name, weights_folder))
-    with claimed_together("upscale", key) as folder:
+    with claimed_together("upscale", with_device(key, kind(device), precision)) as folder:
         batch_size = min(ranks.gather(fitting(folder, batch_size)))  # before one of them notes another
         if ranks.main:
             say(
@@ -287,12 +288,3 @@ def _fetching(pictures: torch.Tensor) -> Fetch:
 
 def _patch(patches: PatchStore, index: int, picture: Image) -> Patch:
     return Patch(patches.names[index], patches.split_of(index), patches.labels[index], picture)
-
-
-def _files(name: str, weights_folder: Path) -> list[Path]:
-    """The small files whose edit may change a pixel: code, and what lies beside the weights."""
-    here = Path(__file__).parent
-    own = here / name
-    beside = [file for file in sorted(weights_folder.rglob("*")) if file.is_file()]
-    settings = [file for file in beside if file != weights_file(weights_folder)]  # that one is hashed anyway
-    return [*code(own / "model", own / "options.py", here / "common", Path(__file__)), *settings]

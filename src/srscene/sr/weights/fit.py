@@ -24,9 +24,10 @@ from tqdm import tqdm
 from srscene.core.precision import DTYPES, Precision, pick_precision
 from srscene.core.store import Image, PatchStore
 from srscene.runtime.console import BadInput, progress, say
-from srscene.runtime.device import describe, take_device
+from srscene.runtime.device import describe, kind, take_device
 from srscene.runtime.finite import FirstStep, first_of
-from srscene.runtime.parts import code, fingerprint, kept, piece
+from srscene.runtime.key import with_device
+from srscene.runtime.parts import kept, piece
 from srscene.runtime.ranks import claimed_together, current, seen
 from srscene.sr.common.checkpoints import State
 from srscene.sr.common.fit_options import FitOptions
@@ -60,11 +61,12 @@ class Pair(NamedTuple):
 
 
 def fit(
-    new: Callable[[], nn.Module], patches: PatchStore, options: FitOptions, seed: int | None
+    new: Callable[[], nn.Module], patches: PatchStore, options: FitOptions, seed: int | None, key: str
 ) -> tuple[State, Card]:
     """Train the ×4 network that `new` returns, with the L1 loss; return its weights and their card.
 
-    `seed` is that of its first weights and of the crops. Raises BadInput when the train split is empty.
+    `seed` is that of its first weights and of the crops. A fit that was killed goes on under the same `key`,
+    which stands for all that decides the result. Raises BadInput when the train split is empty.
     """
     if seed is None:
         raise ValueError("a fit needs a seed")
@@ -80,10 +82,7 @@ def fit(
         )
     torch.manual_seed(seed)
     network = new().train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    shapes = {name: list(value.shape) for name, value in network.state_dict().items()}
-    settings = [options.model_dump(), seed, precision, describe(device), torch.__version__, patches.digest]
-    key = fingerprint([settings, shapes, ranks.world], code(Path(__file__)))
-    with claimed_together("weights", key) as folder:
+    with claimed_together("weights", with_device(key, kind(device), precision)) as folder:
         _train(network, patches, options, seed, precision, folder / "checkpoint.pt")
     return network.state_dict(), {
         "source": "fit",

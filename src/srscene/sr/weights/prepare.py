@@ -17,28 +17,32 @@ from srscene.runtime.params import Section
 from srscene.runtime.ranks import current
 
 
-def prepare_weights(name: str, options: Section, patches: PatchStore, seed: int | None, out: Path) -> None:
-    """Fill the folder `out` with what the upscaler called `name` loads; `seed` counts where it is fitted.
+def prepare_weights(
+    name: str, options: Section, patches: PatchStore, seed: int | None, out: Path, key: str
+) -> None:
+    """Fill the folder `out` with what the upscaler called `name` loads.
+
+    `seed` and `key`, which stands for all that decides the result, count where it is fitted.
 
     Raises BadInput when the weights are not to be had, with what to download and where to put it.
     """
     if not current().main:
         if getattr(options, "source", None) == "fit":
             with tempfile.TemporaryDirectory() as unused:  # the first process writes the same weights
-                _prepare(name, options, patches, seed, Path(unused))
+                _prepare(name, options, patches, seed, Path(unused), key)
         return
     with whole_folder(out) as folder:
         card: dict[str, Any] = {"sr": name, "source": "none", "parameters": 0}
         if find_spec(f"srscene.sr.{name}.weights"):
-            card |= _prepare(name, options, patches, seed, folder)
+            card |= _prepare(name, options, patches, seed, folder, key)
         write_json(folder / "card.json", card | {"options": options.model_dump()})
     say(f"weights: {card['source']}, {card['parameters']:,} parameters")
 
 
 def _prepare(
-    name: str, options: Section, patches: PatchStore, seed: int | None, folder: Path
+    name: str, options: Section, patches: PatchStore, seed: int | None, folder: Path, key: str
 ) -> dict[str, Any]:
     """Have the upscaler's own module fill `folder`; return the card."""
     module = import_module(f"srscene.sr.{name}.weights")
-    card: dict[str, Any] = module.prepare(options, patches, seed, folder)
+    card: dict[str, Any] = module.prepare(options, patches, seed, folder, key)
     return card
