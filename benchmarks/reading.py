@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.common import Row, rates
+from srscene.core import writer
 from srscene.core.classes import CLASSES
 from srscene.core.store import Patch, PatchStore
-from srscene.core import writer
 
 Images = NDArray[np.uint8]
 Read = Callable[[int], object]

@@ -4,10 +4,12 @@ The tests build on each other's cache, so they share one repository and run in t
 """
 
 import json
+import shutil
+from pathlib import Path
 
 import yaml
 
-from tests.pipeline.repository import Repo, executed
+from tests.pipeline.repository import ROOT, Repo, executed
 
 
 def test_a_second_run_does_nothing(repo: Repo) -> None:
@@ -77,3 +79,12 @@ def test_a_forced_run_gives_an_identical_lock(repo: Repo) -> None:
     before = (repo.folder / "dvc.lock").read_bytes()
     assert len(Repo(repo.folder).repro("-f")) == 11
     assert (repo.folder / "dvc.lock").read_bytes() == before
+
+
+def test_a_copy_runs_its_own_code(tmp_path: Path) -> None:
+    """As a temporary experiment's, where the clone that was installed has other code."""
+    copy = Repo(tmp_path / "copy", {"PYTHONPATH": str(ROOT / "src")})
+    for name in ("src", "stages"):
+        shutil.copytree(ROOT / name, copy.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy.folder / "src/srscene/check.py").write_text("raise SystemExit('the code of the copy')")
+    assert copy.run("python", "-m", "stages.check", ok=False).splitlines()[-1] == "the code of the copy"

@@ -10,7 +10,6 @@ from srscene.runtime.parts import (
     claim,
     claimed,
     clean,
-    fingerprint,
     folders,
     kept,
     locked,
@@ -18,13 +17,6 @@ from srscene.runtime.parts import (
     publish,
     remove,
 )
-
-
-def test_the_same_settings_have_the_same_fingerprint():
-    first = fingerprint({"scale": 4, "name": "hat"})
-    assert first == fingerprint({"name": "hat", "scale": 4})
-    assert len(first) == 16
-    assert first != fingerprint({"name": "hat", "scale": 2})
 
 
 def test_work_lies_in_the_repository_that_dvc_was_started_in(tmp_path, monkeypatch):

@@ -41,8 +41,9 @@ from srscene.runtime.console import BadInput, progress, say
 from srscene.runtime.device import compiling, describe, pick_device
 from srscene.runtime.files import need, whole_folder
 from srscene.runtime.finite import FirstStep, first_of
+from srscene.runtime.key import with_device
 from srscene.runtime.machine import Machine
-from srscene.runtime.parts import claimed, fingerprint
+from srscene.runtime.parts import claimed
 
 TRAINED_ON: tuple[Split, ...] = ("train", "val")
 LOOK_EVERY = 50
@@ -73,7 +74,7 @@ def train(
     model, card = _start(store, backbone, options, seed, precision)
     if accelerator.is_main_process:
         _announce(store, model, card, options, accelerator)
-    key = fingerprint([key, accelerator.device.type, precision])
+    key = with_device(key, accelerator.device.type, precision)
     # the first process alone reads and writes scratch
     with claimed("train", key) if accelerator.is_main_process else nullcontext(Path()) as work:
         with compiling():

@@ -11,15 +11,12 @@ Finished work stays until the next stage begins, since until then DVC may not ha
 """
 
 import fcntl
-import json
 import os
 import shutil
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from srscene.runtime.console import BadInput, say
 from srscene.runtime.files import sha256 as file_sha256
@@ -34,20 +31,6 @@ POLL = 0.2
 def root() -> Path:
     """Return the repository that DVC was started in, or the working folder."""
     return Path(os.environ.get("DVC_ROOT", "."))
-
-
-def fingerprint(settings: Any, files: Iterable[Path] = ()) -> str:
-    """Return 16 hex digits that stand for `settings` (JSON-able) and the names and bytes of small `files`."""
-    digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for path in files:
-        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def code(*places: Path) -> list[Path]:
-    """Return the source and data files of modules and packages, for `fingerprint`; no compiled ones."""
-    found = [place.rglob("*") if place.is_dir() else [place] for place in places]
-    return sorted(file for files in found for file in files if file.is_file() and file.suffix != ".pyc")
 
 
 @contextmanager

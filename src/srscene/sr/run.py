@@ -22,9 +22,10 @@ from srscene.core.writer import PER_SHARD, write_index, write_shard
 from srscene.runtime.console import progress, say
 from srscene.runtime.device import describe, fitting, halving, kind_of, pick_device
 from srscene.runtime.files import need
+from srscene.runtime.key import with_device
 from srscene.runtime.machine import Machine, first_process, own_cores
 from srscene.runtime.params import Section
-from srscene.runtime.parts import claim, claimed, fingerprint, kept, locked, piece, publish
+from srscene.runtime.parts import claim, claimed, kept, locked, piece, publish
 from srscene.runtime.threads import ahead
 from srscene.sr.common.checkpoints import weights_sha256
 from srscene.sr.common.upscaler import Upscale, Upscaler, find
@@ -57,7 +58,7 @@ def upscale_store(
         "precision": precision,
         "weights": weights_sha256(weights_folder),
     }
-    with claimed("upscale", fingerprint([key, kind_of(device), precision]), shared=True) as folder:
+    with claimed("upscale", with_device(key, kind_of(device), precision), shared=True) as folder:
         starts = range(0, len(patches), per_shard)
         parts = {
             shard_path(folder, number): range(start, min(start + per_shard, len(patches)))

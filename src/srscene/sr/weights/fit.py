@@ -25,7 +25,8 @@ from srscene.core.store import Image, PatchStore
 from srscene.runtime.console import BadInput, progress, say
 from srscene.runtime.device import describe, kind_of, pick_device
 from srscene.runtime.finite import FirstStep, first_of
-from srscene.runtime.parts import claimed, fingerprint, kept, piece
+from srscene.runtime.key import with_device
+from srscene.runtime.parts import claimed, kept, piece
 from srscene.sr.common.checkpoints import State
 from srscene.sr.common.fit_options import FitOptions
 from srscene.sr.common.tensors import from_unit_range, to_unit_range
@@ -78,7 +79,7 @@ def fit(
     )
     torch.manual_seed(seed)
     network = new().train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with claimed("weights", fingerprint([key, kind_of(device), precision])) as folder:
+    with claimed("weights", with_device(key, kind_of(device), precision)) as folder:
         _train(network, patches, options, seed, precision, folder / "checkpoint.pt")
     return network.state_dict(), {
         "source": "fit",
