@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from srscene.core.writer import SHARD_BYTES
-from tests.options import PARAMS, merged
+from tests.options import PARAMS, merged, written
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +47,7 @@ class Place:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "models/upscaler").mkdir(parents=True)
-        (folder / "params.yaml").write_text(yaml.safe_dump(merged(PARAMS, changes)))
+        (folder / "params.yaml").write_text(written(merged(PARAMS, changes)))
         paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
         self.environment = {
             name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")
