@@ -71,7 +71,7 @@ def test_what_is_committed_is_sound(write: Write) -> None:
         ({"upscalers": {"hats": {}}}, "upscalers.hats: no such parameter; did you mean 'hat'?"),
         ({"upscalers": {"hat": {"weights": {"fit": {"window": 3}}}}}, "upscalers.hat.weights.fit.window: "),
         ({"upscalers": None}, "upscalers: Input should be a valid dictionary, found None"),
-        ({"upscalers": {3: {}}}, "upscalers.3: Keys should be strings"),
+        ({"upscalers": {3: {}}}, "the key 3 is no name"),
         ({"datasets": {"synthetic": {"snr": 0.0}}}, "datasets.synthetic.snr: Input should be greater than 0"),
         ({"machine": {"batch_size": 0}}, "machine.batch_size"),
         ({"upscalers": {"bicubic": {"upscale": {"scale": 10**6}}}}, "upscalers.bicubic.upscale.scale: "),

@@ -35,12 +35,12 @@ def check(file: Path = FILE) -> dict[str, Any]:
 @cache
 def root() -> type[Section]:
     """Return the model of all of params.yaml."""
-    options = {name: options_of(name) for name in upscalers()}
-    models: dict[str, Any] = {
-        name: _section(weights=each[0], upscale=each[1]) for name, each in options.items()
-    }
-    tiles = _unless_refused(lambda seesr: seesr.upscale.resolved(seesr.weights.turbo))
-    models["seesr"] = Annotated[models["seesr"], tiles]  # noqa: F821, a key and no type
+    models: dict[str, Any] = {}
+    for name in upscalers():
+        weights, upscale = options_of(name)
+        models[name] = _section(weights=weights, upscale=upscale)
+        if hasattr(upscale, "resolved"):
+            models[name] = Annotated[models[name], _unless_refused(_is_resolved)]
     return _section(
         dataset=Literal[*DATASETS],
         sr=Literal[*models],
@@ -95,6 +95,11 @@ def _unless_refused(look: Callable[[Any], object]) -> AfterValidator:
         return value
 
     return AfterValidator(validate)
+
+
+def _is_resolved(upscaler: Any) -> None:
+    """Look whether the options of SeeSR suit its weights."""
+    upscaler.upscale.resolved(upscaler.weights.turbo)
 
 
 def _is_known(backbone: str) -> None:

@@ -89,21 +89,21 @@ def parse(data: bytes) -> Any:
 
 
 class _Constructor(SafeConstructor):
-    """Prints no value that may be huge: Python refuses to with thousands of digits, and aliases swell."""
+    """Refuses more than DVC: keys that are no names, numbers that Python refuses to print.
 
-    def construct_yaml_int(self, node: Any) -> Any:
-        if len(node.value) > 100:
+    Of two equal keys, no values are printed: aliases may have made them huge.
+    """
+
+    def construct_scalar(self, node: Any) -> Any:
+        if node.tag.endswith(":int") and len(node.value) > 100:
             raise ConstructorError(None, None, f"a number of {len(node.value)} digits", node.start_mark)
-        return super().construct_yaml_int(node)
+        return super().construct_scalar(node)
 
     def check_mapping_key(self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any) -> bool:
-        if key in mapping:
-            again = f"the key {reprlib.repr(key)} stands there a second time"
-            raise ConstructorError(None, None, again, key_node.start_mark)
+        if not isinstance(key, str) or key in mapping:
+            why = "stands there a second time" if isinstance(key, str) else "is no name"
+            raise ConstructorError(None, None, f"the key {reprlib.repr(key)} {why}", key_node.start_mark)
         return True
-
-
-_Constructor.add_default_constructor("int")
 
 
 def _explain(path: str, kind: Any, problem: Any) -> str:
@@ -128,10 +128,10 @@ def _explain(path: str, kind: Any, problem: Any) -> str:
 
 def at(values: Any, path: str, file: Path = FILE) -> Any:
     """Return the value at a dotted `path`; raises BadInput, with the nearest names, where there is none."""
-    for depth, name in enumerate(path.split(".")):
+    names = path.split(".")
+    for depth, name in enumerate(names, 1):
         if not isinstance(values, dict) or name not in values:
             known = f"; {near(name, [*map(str, values)])}" if isinstance(values, dict) else ""
-            missing = ".".join(path.split(".")[: depth + 1])
-            raise BadInput(f"{file}: no parameter {missing!r}{known}")
+            raise BadInput(f"{file}: no parameter {'.'.join(names[:depth])!r}{known}")
         values = values[name]
     return values
