@@ -27,7 +27,7 @@ def main() -> None:
 
 @app.command()
 def check() -> None:
-    """Check where you are and all of params.yaml, in a second, before anything slow starts."""
+    """Check where you are and all of params.yaml, before anything slow starts."""
     surroundings()
     values = check_params()
     chosen = ", ".join(f"{key} {values[key]}" for key in ("dataset", "sr", "backbone", "seed"))

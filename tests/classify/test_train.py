@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from srscene.classify import checkpoint
 from srscene.classify.checkpoint import Epoch, History
@@ -26,7 +25,7 @@ from srscene.core.store import PatchStore
 from srscene.runtime.console import BadInput
 from srscene.runtime.machine import Machine
 from tests.classify.stores import ATTRIBUTES, quick, write_store
-from tests.options import section
+from tests.options import section, written
 
 BACKBONE = "test_resnet"  # half a million weights
 OUTPUTS = ("models/classifier/model.safetensors", "models/classifier/card.json", "plots/training.csv")
@@ -69,7 +68,7 @@ class Stages:
             "classifier": options.model_dump(),
             "machine": {"batch_size": 1, "workers": "auto"},
         }
-        (folder / "params.yaml").write_text(yaml.safe_dump(values))
+        (folder / "params.yaml").write_text(written(values))
         shutil.copy(ROOT / "dvc.yaml", folder)
         shutil.copytree(ROOT / "stages", folder / "stages")
         self.environment = os.environ | {"DVC_ROOT": str(folder), "PYTHONPATH": str(ROOT / "src")}

@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 
 from srscene.runtime.key import COMMANDS
+from srscene.runtime.params import parse
 
 ROOT = Path(__file__).parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = parse((ROOT / "dvc.yaml").read_bytes())["stages"]
+PARAMS = parse((ROOT / "params.yaml").read_bytes())
 SOURCE = ROOT / "src"
 RUNTIME = SOURCE / "srscene/runtime"
 """In no key."""

@@ -7,8 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
-import yaml
-
+from srscene.runtime.params import parse
+from tests.options import written
 from tests.pipeline.repository import ROOT, Repo, executed
 
 
@@ -36,7 +36,7 @@ def test_an_experiment_changes_sr_and_backbone(repo: Repo) -> None:
     output = repo.dvc("exp", "run", "--name", "wider", "-S", "sr=bicubic", "-S", "backbone=resnet34")
     assert {"upscale", "train", "evaluate"} <= executed(output)
     assert not {"ingest", "synthesize"} & executed(output)
-    values = yaml.safe_load((repo.folder / "params.yaml").read_text())
+    values = parse((repo.folder / "params.yaml").read_bytes())
     assert (values["sr"], values["backbone"]) == ("bicubic", "resnet34")
     assert "wider" in repo.dvc("exp", "show", "--csv")
 
@@ -56,11 +56,11 @@ def test_the_way_back_that_readme_teaches(repo: Repo) -> None:
 def test_the_way_back_from_somebody_elses_results(repo: Repo) -> None:
     """A fresh clone whose dvc.lock names objects that only its author has, as after a first `make repro`."""
     lock = repo.folder / "dvc.lock"
-    theirs = yaml.safe_load(lock.read_text())
+    theirs = parse(lock.read_bytes())
     for stage in theirs["stages"].values():
         for out in stage["outs"]:
             out["md5"] = out["md5"][::-1] if ".dir" not in out["md5"] else out["md5"][31::-1] + ".dir"
-    lock.write_text(yaml.safe_dump(theirs, sort_keys=False))
+    lock.write_text(written(theirs))
     repo.commit("Their results")
     known = repo.dvc("exp", "run", "-S", "sr=bicubic", "-S", "backbone=resnet34")
     assert "evaluate" not in executed(known)  # restored from the run-cache
@@ -69,7 +69,7 @@ def test_the_way_back_from_somebody_elses_results(repo: Repo) -> None:
     repo.dvc("exp", "run", "-S", "sr=bicubic", "-S", "backbone=resnet34")
     repo.run("git", "restore", "params.yaml")
     assert repo.repro() == set()
-    assert yaml.safe_load((repo.folder / "params.yaml").read_text())["sr"] == "none"
+    assert parse((repo.folder / "params.yaml").read_bytes())["sr"] == "none"
     assert "up to date" in repo.dvc("status")
     repo.commit("My baseline")
 

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
-from tests.options import PARAMS, merged
+from tests.options import PARAMS, merged, written
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 300
@@ -36,7 +34,7 @@ class Place:
     def __init__(self, folder: Path, **changes: object) -> None:
         self.folder = folder
         (folder / "models/upscaler").mkdir(parents=True)
-        (folder / "params.yaml").write_text(yaml.safe_dump(merged(PARAMS, changes)))
+        (folder / "params.yaml").write_text(written(merged(PARAMS, changes)))
         shutil.copy(ROOT / "dvc.yaml", folder)
         shutil.copytree(ROOT / "stages", folder / "stages")
         self.environment = {
