@@ -15,7 +15,6 @@ import torch
 from srscene.classify.artefact import load_classifier
 from srscene.classify.inference import logits
 from srscene.classify.recipe import loss
-from srscene.classify.train import train
 from srscene.runtime.machine import Machine
 from tests.classify.stores import quick, write_store
 from tests.classify.test_train import OUTPUTS, Stages, flip, truncate
@@ -67,16 +66,11 @@ def test_the_score_is_that_of_what_is_saved(tmp_path: Path) -> None:
     assert float(loss(scores, labels)) == pytest.approx(float(row["val_loss"]), rel=2e-5)
 
 
-def test_a_checkpoint_that_the_second_process_does_not_see(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_that_the_second_process_does_not_see(tmp_path: Path) -> None:
     """As on a network disk that shows it what was there before; the checkpoint is that of one process."""
-    options, machine = quick(epochs=2, batch_size=4), section("machine", Machine)
-    stages = Stages(tmp_path, options)
-    store = write_store(tmp_path / "data" / "upscaled", train=8, val=0, test=0)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    out, curves = tmp_path / "models" / "classifier", tmp_path / "plots" / "training.csv"
-    train(store, "test_resnet", options, 1, machine, out, curves, "test")
+    stages = Stages(tmp_path, quick(epochs=2, batch_size=4))
+    write_store(tmp_path / "data" / "upscaled", train=8, val=0, test=0)
+    stages.run("train")
     alone = _outputs(tmp_path)
     (work,) = tmp_path.glob(".scratch/train/*/")
     (tmp_path / "before" / work.relative_to(tmp_path)).mkdir(parents=True)
