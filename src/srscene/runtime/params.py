@@ -27,7 +27,6 @@ LARGEST = 1_000_000
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 """What NumPy, PyTorch and scikit-learn all take."""
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
-
 RAISED = (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
 """By ruamel, for what it can't read: an IndexError for `-_`, a KeyError for `!!bool maybe`."""
 
@@ -77,7 +76,7 @@ def load(file: Path = FILE) -> dict[str, Any]:
 
 
 def parse(data: bytes) -> Any:
-    """Return what YAML 1.2 holds, as DVC reads it; raises ValueError in a line where it is not sound."""
+    """Return what YAML 1.2 holds, as DVC reads it; raises ValueError where it is not sound."""
     yaml = YAML(typ="safe")  # as dvc.utils.serialize has it
     yaml.Constructor = _Constructor
     try:
