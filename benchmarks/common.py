@@ -1,4 +1,4 @@
-"""What all benchmarks share: interleaved timing, a child process's peak memory, and the table."""
+"""What all benchmarks share: interleaved timing, a child process's peak memory, a scene, and the table."""
 
 import platform
 import resource
@@ -23,6 +23,8 @@ PEAKS = {
 }
 """Dense bf16 and fp16 FLOP/s with tensor cores, from NVIDIA's data sheets; a GPU's is the first that its name
 holds."""
+BLOCK = 512
+"""Pixels along a side of a scene's repeated block."""
 
 
 class Row(NamedTuple):
@@ -93,6 +95,27 @@ def own_peak_memory() -> float:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+def write_scene(path: Path, size: int) -> Path:
+    """Write a GeoTIFF of size × size pixels, one block of synthetic land again and again."""
+    import numpy as np  # here: what measures its memory imports this module
+    import rasterio
+    from affine import Affine
+    from rasterio.windows import Window
+
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(0, 150, (3, BLOCK // 8, BLOCK // 8)).repeat(8, 1).repeat(8, 2)
+    block = (smooth + rng.normal(700, 30, (3, BLOCK, BLOCK))).clip(1, 10_000).astype(np.uint16)
+    grid = {"crs": "EPSG:32632", "transform": Affine(10, 0, 499_980, 0, -10, 5_700_000)}
+    layout = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "count": 3, "dtype": "uint16"}
+    with rasterio.open(path, "w", driver="GTiff", height=size, width=size, **grid, **layout) as file:
+        file.descriptions = ("B04", "B03", "B02")
+        for top in range(0, size, BLOCK):
+            for left in range(0, size, BLOCK):
+                height, width = min(BLOCK, size - top), min(BLOCK, size - left)
+                file.write(block[:, :height, :width], window=Window(left, top, width, height))
+    return path
 
 
 def peak(gpu: str) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.random_kills import Disturbed
+    from dev.random_kills import Disturbed
 
 STAGES = ("ingest", "upscale", "fit", "train", "predict", "evaluate")
 HEADER = "| stage | runs | kills | first third | middle | last | same bytes | rubbish left |"
@@ -31,7 +31,7 @@ def run(count: int) -> None:
 
 def killed(stage: str, folder: Path, count: int) -> "list[Disturbed]":
     """Kill a stage `count` times in a process of its own, whose forks have no threads."""
-    command = [sys.executable, "-m", "tests.random_kills", str(folder), str(count), stage]
+    command = [sys.executable, "-m", "dev.random_kills", str(folder), str(count), stage]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     report: dict[str, list[Disturbed]] = json.loads(found.stdout)
     return report[stage]

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from tests.robustness.judge import Tally, Verdict
-from tests.robustness.memory import Taken, measured
-from tests.robustness.targets import TARGETS
+from dev.robustness.judge import Tally, Verdict
+from dev.robustness.memory import Taken, measured
+from dev.robustness.targets import TARGETS
 
 SEED = 0
 

@@ -8,19 +8,14 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-import rasterio
-from affine import Affine
-from rasterio.windows import Window
-
-from benchmarks.common import Row, peak_memory
+from benchmarks import scene_peers
+from benchmarks.common import Row, peak_memory, write_scene
 
 SIZES = (1024, 4096, 10_980)
 """Pixels along a side; the last is a whole Sentinel-2 tile."""
 QUICK = (512, 1024)
 NETWORK_SIZES = (512, 1024, 2048)
 """For SRResNet, which computes a thousand times as long as bicubic interpolation."""
-BLOCK = 512
 CODE = """
 import os, sys
 from pathlib import Path
@@ -38,8 +33,6 @@ with open_scene(scene, offset=0, scale=10_000, reflectance_max=2000) as opened:
 
 def run(quick: bool) -> list[Row]:
     """Measure bicubic interpolation, a small SRResNet of random weights, and peers with a network like it."""
-    from benchmarks import scene_peers
-
     rows = []
     with TemporaryDirectory() as folder:
         for name, sizes in (("bicubic", SIZES), ("srresnet", NETWORK_SIZES)):
@@ -76,19 +69,3 @@ def _weights(name: str, folder: Path) -> Path:
         torch.manual_seed(0)
         save(new(16, 4).state_dict(), folder)
     return folder
-
-
-def write_scene(path: Path, size: int) -> Path:
-    """Write a GeoTIFF of size × size pixels, one block of land again and again."""
-    rng = np.random.default_rng(0)
-    smooth = rng.normal(0, 150, (3, BLOCK // 8, BLOCK // 8)).repeat(8, 1).repeat(8, 2)
-    block = (smooth + rng.normal(700, 30, (3, BLOCK, BLOCK))).clip(1, 10_000).astype(np.uint16)
-    grid = {"crs": "EPSG:32632", "transform": Affine(10, 0, 499_980, 0, -10, 5_700_000)}
-    layout = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "count": 3, "dtype": "uint16"}
-    with rasterio.open(path, "w", driver="GTiff", height=size, width=size, **grid, **layout) as file:
-        file.descriptions = ("B04", "B03", "B02")
-        for top in range(0, size, BLOCK):
-            for left in range(0, size, BLOCK):
-                height, width = min(BLOCK, size - top), min(BLOCK, size - left)
-                file.write(block[:, :height, :width], window=Window(left, top, width, height))
-    return path

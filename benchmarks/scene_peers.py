@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from torch import nn
 
-from benchmarks.common import Row, peak_memory
+from benchmarks.common import Row, peak_memory, write_scene
 from srscene.runtime.console import brief, say
 from srscene.scene.seams import strength
 from srscene.sr.common.checkpoints import read, save, weights_file
@@ -156,8 +156,6 @@ def _measure(tool: str, folder: Path, scenes: dict[str, Path], wholes: dict[str,
 
 def _write_scenes(folder: Path) -> dict[str, Path]:
     """Write a square scene, a larger one, the first with a hole of nodata, and one that is not square."""
-    from benchmarks.scene import write_scene
-
     scenes = {name: folder / f"{name}.tif" for name in ("square", "large", "hole", "narrow")}
     write_scene(scenes["square"], SIDE)
     write_scene(scenes["large"], LARGE)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from dev.kills import outputs, prepared
 from srscene.runtime.console import run_stage
-from tests.kills import outputs, prepared
 
 ROOT = Path(__file__).parents[1]
 FULL = [

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from dev.kills import outputs
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from srscene.runtime.console import BadInput
 from srscene.runtime.machine import Machine
 from srscene.sr.run import upscale_store
 from tests.ingest.raw_patches import NAMES, pack, write_lists, write_v1
-from tests.kills import outputs
 from tests.options import section
 from tests.sr.sr_data import images, store, upscale_options
 

@@ -77,7 +77,9 @@ def sweep(
     sweeps.show(state, jobs)
     if queue:
         sweeps.enqueue(state)
-    elif not dry_run and (state.missing or state.failed) and not sweeps.run(state, jobs):
+        return
+    todo = not dry_run and (state.missing or state.failed)
+    if todo and not sweeps.run(state, jobs, sweeps.visible_gpus()):
         raise BadInput("sweep: some cells failed; mend what is said above, the same call runs them again")
 
 
@@ -108,10 +110,11 @@ def compare(
     resamples: Resamples = 1000,
 ) -> None:
     """The paper's tables of the experiments of all commits; what differs, by how much, and how surely."""
+    from srscene.compare import collect
     from srscene.compare import run as comparing
 
     comparing.check_options(results, variants or [], control, backbone)
-    cells = comparing.cells_of(results, experiment or [])
+    cells = collect.from_folder(results) if results else collect.from_experiments(experiment or [])
     if variants:
         comparing.tell_pair(cells, variants[0], variants[1], margin, resamples, out)
         return
@@ -137,11 +140,12 @@ def report(
     resamples: Resamples = 1000,
 ) -> None:
     """One page, in one file, that answers whether super-resolution helped."""
+    from srscene.compare import collect
     from srscene.compare import run as comparing
     from srscene.page import assemble
     from srscene.page import write as report
 
-    cells = comparing.cells_of(results, experiment or [])
+    cells = collect.from_folder(results) if results else collect.from_experiments(experiment or [])
     found, why = comparing.contrasts_for_page(cells, control, margin, resamples)
     chosen = comparing.chosen_backbone(cells, backbone)
     page = assemble.page(cells, found, chosen, AUTO, figures)

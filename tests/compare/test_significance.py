@@ -7,7 +7,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
@@ -240,6 +243,15 @@ def test_holm() -> None:
     assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
     assert holm([None]) == [None]
     assert holm([]) == []
+
+
+@given(st.lists(st.none() | st.floats(0, 1), min_size=1))
+def test_holm_is_statsmodels(p: list[float | None]) -> None:
+    known = [value for value in p if value is not None]
+    found = holm(p)
+    assert [value is None for value in found] == [value is None for value in p]
+    expected = multipletests(known, method="holm")[1].tolist() if known else []
+    assert [value for value in found if value is not None] == expected
 
 
 def test_fiellers_bounds_differ_from_the_ratio_by_just_t_standard_errors() -> None:

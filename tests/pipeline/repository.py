@@ -94,7 +94,7 @@ def make_repo(folder: Path, python: Path = PYTHON) -> Repo:
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split("\0")  # fmt: skip
     for name in filter(None, listed):
-        if (ROOT / name).is_file() and not name.startswith((*RESULTS, "tests/")):
+        if (ROOT / name).is_file() and not name.startswith((*RESULTS, "tests/", "dev/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     repo = Repo(folder, python=python)

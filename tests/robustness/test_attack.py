@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.judge import WRONG, Tally, Verdict
-from tests.robustness.targets import TARGETS
+from dev.robustness.judge import WRONG, Tally, Verdict
+from dev.robustness.targets import TARGETS
 
 COUNT = 40
 

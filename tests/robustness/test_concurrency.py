@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.robustness.concurrency import PROCESSES, STAGES
+from dev.robustness.concurrency import PROCESSES, STAGES
 
 ROOT = Path(__file__).parents[2]
 ATTEMPTS = 2
 
 
 def test_processes_share_work_and_survive_one(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.robustness.concurrency", str(tmp_path), str(ATTEMPTS)]
+    command = [sys.executable, "-m", "dev.robustness.concurrency", str(tmp_path), str(ATTEMPTS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.robustness.memory import HOSTILE, Taken, measured
+from dev.robustness.memory import HOSTILE, Taken, measured
 
 MOST = 300.0
 """MiB above normal."""

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from srscene.compare import results
 from srscene.sweep import experiments, progress
-from srscene.sweep.measured import Measured, note, read_measured
+from srscene.sweep.progress import Measured, note, read_measured
 from tests.compare.toy_repo import changed, forge, make_toy, of_commit, outs_of, wait
 from tests.pipeline.repository import Repo
 

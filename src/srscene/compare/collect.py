@@ -9,7 +9,7 @@ from srscene.compare import cell, results
 from srscene.compare.cell import Cell, flat
 from srscene.runtime.console import BadInput, brief, say
 from srscene.sweep import experiments
-from srscene.sweep.measured import read_measured
+from srscene.sweep.progress import read_measured
 from srscene.sweep.run import LOGS
 
 

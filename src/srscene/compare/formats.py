@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 
 from rich import table as rich
@@ -40,20 +40,16 @@ def latex(table: Table) -> str:
         r"\begin{adjustbox}{max width=\linewidth, max totalheight=0.85\textheight}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        _line(map_tex(head)),
+        _line(map(_tex, head)),
         r"\midrule",
     ]
     for row in table.rows:
         entries = [
             _text(entry, r"\textbf{{{}}}").replace("±", r"$\pm$").replace("–", "--") for entry in row.entries
         ]
-        lines.append(_line([*map_tex([*_keys(row), row.source]), *entries]))
+        lines.append(_line([*map(_tex, [*_keys(row), row.source]), *entries]))
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{adjustbox}", r"\end{table}"]
     return "\n".join(lines) + "\n"
-
-
-def map_tex(parts: list[str]) -> list[str]:
-    return [_tex(part) for part in parts]
 
 
 def _tex(text: str) -> str:
@@ -64,7 +60,7 @@ def _tex(text: str) -> str:
     return "".join(special.get(char, char) for char in text)
 
 
-def _line(parts: list[str]) -> str:
+def _line(parts: Iterable[str]) -> str:
     return " & ".join(parts) + r" \\"
 
 

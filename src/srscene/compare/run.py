@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from srscene.compare import answer, cell, collect, contrasts, differences, formats, tables
+from srscene.compare import answer, cell, contrasts, differences, formats, tables
 from srscene.compare.answer import Contrast, Families
 from srscene.compare.cell import BACKBONES, Cell, rank
 from srscene.runtime.console import BadInput, say
@@ -15,12 +15,7 @@ WIDTH = 118
 """Columns of a table where the terminal's width is not known."""
 
 
-def cells_of(folder: Path | None, names: Sequence[str]) -> list[Cell]:
-    """Return the results in a folder, or those of experiments."""
-    return collect.from_folder(folder) if folder else collect.from_experiments(names)
-
-
-def tell(cells: Sequence[Cell], backbone: str | None, out: Path | None) -> list[tables.Table]:
+def tell(cells: Sequence[Cell], backbone: str | None, out: Path | None) -> None:
     """Print Tables 1 and 2; write them and the cells into `out`."""
     shown = [tables.table1(cells), tables.table2(cells, chosen_backbone(cells, backbone))]
     console = _console()
@@ -32,7 +27,6 @@ def tell(cells: Sequence[Cell], backbone: str | None, out: Path | None) -> list[
                 _write(out / f"{table.name}.{ending}", write(table))
         cell.write(cells, out / "cells")
         say(f"compare: {out}: Tables 1 and 2 as .md, .tex, .html and .csv; cells/: {len(cells)} results")
-    return shown
 
 
 def chosen_backbone(cells: Sequence[Cell], backbone: str | None) -> str:

@@ -8,13 +8,11 @@ variants count as independent: a seed that they share makes them alike, if anyth
 docs/statistics.md tells how often the intervals hold the truth.
 """
 
-import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from srscene.compare.samples import LOWER_IS_BETTER, MEASURES, Sample
 from srscene.evaluate.metrics import Floats
@@ -164,13 +162,11 @@ def _one_sided(distance: float, error: float, freedom: float) -> float:
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
     """Return p values adjusted for all of them being tested (Holm); None stays None."""
-    known = [value for value in p if value is not None]
-    gc.freeze()  # multipletests collects garbage at each call: it need not look at all modules
-    try:
-        adjusted = iter(multipletests(known, method="holm")[1] if known else ())
-    finally:
-        gc.unfreeze()
-    return [None if value is None else float(next(adjusted)) for value in p]
+    known = np.array([value for value in p if value is not None])
+    order = known.argsort()
+    steps = np.maximum.accumulate(known[order] * np.arange(len(known), 0, -1))
+    adjusted = np.minimum(steps, 1)[order.argsort()].tolist()
+    return [None if value is None else adjusted.pop(0) for value in p]
 
 
 @dataclass(frozen=True)

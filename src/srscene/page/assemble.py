@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srscene.compare import formats, tables
-from srscene.compare.answer import Contrast, title
+from srscene.compare.answer import Contrast
 from srscene.compare.cell import Cell
+from srscene.compare.tables import title
 from srscene.page import figures, pictures
 from srscene.page.write import Figure, Page, PatchPictures
 from srscene.runtime.console import BadInput, say

@@ -1,9 +1,8 @@
 """What a scene's stored numbers mean where no product's metadata tell: by options, GDAL or a guess."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 from srscene.runtime.console import BadInput, say
 from srscene.scene.radiometry import UNIT, Radiometry
 
-if TYPE_CHECKING:
-    from srscene.scene.source import Scene
-
+Read = Callable[[int, int, int, int], tuple[NDArray, NDArray[np.bool_]]]
+"""Row, column, height and width of a window -> stored numbers (3, height, width), and where they are data."""
 LOOKS, LOOK = (4, 16), 128
 """Windows along each side, more where the fewer see nothing, and their side in pixels."""
 OFFSET = -1000.0
@@ -25,31 +23,33 @@ UNIT_RANGE = 2.0
 
 
 def radiometry_of(
-    scene: "Scene",
-    files: Sequence[tuple[Any, int]],
+    name: str,
+    read: Read,
+    shape: tuple[int, int],
+    gdal: Sequence[tuple[float, float]],
     offset: float | None,
     scale: float | None,
     reflectance_max: int,
 ) -> Radiometry:
-    """Return what the options say, or else GDAL of the `files`, or else what some windows look like.
+    """Return what the options say, or else GDAL, or else what some windows look like.
 
-    GDAL's offset is in units of what its scale gives: without a scale, of the stored numbers. Raises BadInput
-    where GDAL's values can mean nothing, and where there is nothing to guess from.
+    `shape` is the scene's, (height, width); `gdal` is what GDAL tells of each band, a scale and an offset in
+    units of what the scale gives. Raises BadInput where these can mean nothing, and where there is nothing to
+    guess from.
     """
     if offset is not None and scale is not None:
         return Radiometry(scale, (offset, offset, offset), reflectance_max)
-    scales = [file.scales[band - 1] for file, band in files]
-    offsets = [file.offsets[band - 1] for file, band in files]
-    told = f"{scene.name}: GDAL's scales of its bands are {_listed(scales)}, its offsets {_listed(offsets)}"
+    scales, offsets = zip(*gdal, strict=True)
+    told = f"{name}: GDAL's scales of its bands are {_listed(scales)}, its offsets {_listed(offsets)}"
     if len({*scales}) > 1 or not 0 < scales[0] < math.inf:
         raise BadInput(f"{told}; expected one scale above 0 for all; say what holds by --scale and --offset")
     if scales[0] != 1:
         found, unit = Radiometry(scale or 1 / scales[0], (0, 0, 0), reflectance_max), float(UNIT)
     elif any(offsets):
-        found = assumed(scene.name, _sample(scene), offset or 0, scale, reflectance_max)
+        found = assumed(name, _sample(read, shape), offset or 0, scale, reflectance_max)
         unit = UNIT / found.scale
     else:
-        return assumed(scene.name, _sample(scene), offset, scale, reflectance_max)
+        return assumed(name, _sample(read, shape), offset, scale, reflectance_max)
     red, green, blue = [value * unit for value in offsets] if offset is None else [offset] * 3
     if offset is None and not max(abs(red), abs(green), abs(blue)) <= UNIT:
         raise BadInput(
@@ -62,14 +62,14 @@ def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _sample(scene: "Scene") -> NDArray:
+def _sample(read: Read, shape: tuple[int, int]) -> NDArray:
     """Return stored numbers (3, n) of data, but no black, which tells nothing, from all over the scene."""
-    height, width = min(LOOK, scene.height), min(LOOK, scene.width)
+    height, width = (min(LOOK, side) for side in shape)
     for looks in LOOKS:
         found = []
-        for row in sorted({*np.linspace(0, scene.height - height, looks, dtype=int).tolist()}):
-            for column in sorted({*np.linspace(0, scene.width - width, looks, dtype=int).tolist()}):
-                stored, valid = scene.raw(row, column, height, width)
+        for row in sorted({*np.linspace(0, shape[0] - height, looks, dtype=int).tolist()}):
+            for column in sorted({*np.linspace(0, shape[1] - width, looks, dtype=int).tolist()}):
+                stored, valid = read(row, column, height, width)
                 found.append(stored[:, valid & stored.any(0)])
         sample = np.concatenate(found, axis=1)
         if sample.size:

@@ -198,7 +198,10 @@ def open_scene(
         unknown = Radiometry(UNIT, (0, 0, 0), reflectance_max)
         scene = Scene(str(path), opened, known or unknown, nodata, archive)
         if known is None:
-            scene.radiometry = radiometry_of(scene, opened, offset, scale, reflectance_max)
+            gdal = [(file.scales[band - 1], file.offsets[band - 1]) for file, band in opened]
+            scene.radiometry = radiometry_of(
+                scene.name, scene.raw, (scene.height, scene.width), gdal, offset, scale, reflectance_max
+            )
         yield scene
 
 

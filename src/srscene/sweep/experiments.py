@@ -6,10 +6,11 @@ or still runs has none.
 
 import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -137,11 +138,14 @@ def enqueue(name: str, overrides: Sequence[str]) -> None:
     _dvc("exp", "run", "--queue", "--name", name, *_set(overrides))
 
 
-def start(name: str, overrides: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
+def start(
+    name: str, overrides: Sequence[str], log: Path, environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
     """Start an experiment in a temporary copy of the repository; what it says goes to `log`.
 
-    It leads a process group of its own, which its stages are in too. They hold a lock on the log to their
-    end: raises BlockingIOError where another experiment does.
+    `environment` goes on top of this process's. The experiment leads a process group of its own, which its
+    stages are in too. They hold a lock on the log to their end: raises BlockingIOError where another
+    experiment does.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [_program(), "exp", "run", "--temp", "--name", name, *_set(overrides)]
@@ -149,8 +153,9 @@ def start(name: str, overrides: Sequence[str], log: Path) -> "subprocess.Popen[b
         fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)  # inherited with `out`
         out.truncate(0)
         return subprocess.Popen(
-            command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+            command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, **environment},
+        )  # fmt: skip
 
 
 def locked_out(log: Path) -> bool:

@@ -1,11 +1,12 @@
-"""How far a sweep is: which cell of how many, what each one does, when all will have ended."""
+"""How far a sweep is, what each cell does, when all will have ended; and what cells took here before."""
 
+import csv
 import re
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -17,6 +18,8 @@ TAIL = 1 << 16
 """Bytes of a log that are looked at."""
 EVERY = 120
 """Seconds between two lines where there is no terminal."""
+MEASURED = "measured.csv"
+"""A line for each cell that ran to its end."""
 
 
 class Follower:
@@ -88,3 +91,37 @@ def stage(log: Path) -> str:
 def ran(log: Path) -> bool:
     """Tell whether a cell ran any stage; else DVC had all of it."""
     return _RAN in log.read_bytes()
+
+
+class Measured(NamedTuple):
+    """A cell that ran to its end, the seconds it took, on what, and the commit that it became."""
+
+    name: str
+    sr: str
+    backbone: str
+    seconds: float
+    device: str
+    commit: str = ""
+    """Empty where an earlier version noted it."""
+
+
+def read_measured(folder: Path) -> list[Measured]:
+    """Return what was noted in `folder`, the oldest first; lines that a kill cut short are left out."""
+    file = folder / MEASURED
+    if not file.is_file():
+        return []
+    found = []
+    for row in csv.reader(file.read_text(errors="replace").splitlines()):
+        try:
+            name, sr, backbone, seconds, device, *commit = row
+            found.append(Measured(name, sr, backbone, float(seconds), device, *commit[:1]))
+        except ValueError:
+            continue
+    return found
+
+
+def note(folder: Path, measured: Measured) -> None:
+    """Append a line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / MEASURED).open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(measured._replace(seconds=round(measured.seconds, 1)))

@@ -18,16 +18,17 @@ from statistics import mean
 from subprocess import Popen, TimeoutExpired
 from typing import NamedTuple
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from srscene.compare import results
 from srscene.runtime.console import BadInput, brief, say
 from srscene.runtime.device import describe, pick_device
+from srscene.runtime.machine import own_cores
 from srscene.sweep import experiments
 from srscene.sweep.grid import Wanted
-from srscene.sweep.measured import Measured, note, read_measured
-from srscene.sweep.progress import Follower, duration, ran
+from srscene.sweep.progress import Follower, Measured, duration, note, ran, read_measured
 
 LOGS = Path(".dvc/tmp/sweep")
 """Not in git; the log of each cell, and what cells took."""
@@ -141,26 +142,50 @@ def enqueue(state: Plan) -> None:
         say(f"sweep: {cell.name} is queued")
 
 
+def visible_gpus() -> list[str]:
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names, else the numbers of all, without starting CUDA."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    numbers = range(torch.cuda.device_count()) if chosen is None else ()
+    return [*map(str, numbers), *filter(None, (chosen or "").split(","))]
+
+
+def share(slot: int, jobs: int, gpus: Sequence[str]) -> dict[str, str]:
+    """Return the environment in which the worker `slot` of `jobs` has its part of the GPUs and the cores.
+
+    One worker alone has all that there is. OMP_NUM_THREADS stays as it is where it is set.
+    """
+    if jobs == 1:
+        return {}
+    own = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(max(1, own_cores() // jobs))}
+    if gpus:
+        own["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[slot::jobs] or [gpus[slot % len(gpus)]])
+    return own
+
+
 class Running(NamedTuple):
+    slot: int
     cell: Wanted
     process: "Popen[bytes]"
     began: float
     log: Path
 
 
-def run(state: Plan, jobs: int) -> bool:
-    """Run what is missing, `jobs` cells at a time; return whether all are there in the end."""
+def run(state: Plan, jobs: int, gpus: Sequence[str]) -> bool:
+    """Run what is missing, `jobs` cells at a time on these GPUs; return whether all are there in the end."""
+    if 0 < len(gpus) < jobs:
+        say(f"sweep: {jobs} cells at a time share {len(gpus)} GPU{'s' if len(gpus) > 1 else ''}")
     todo = state.missing + state.failed
     running: list[Running] = []
     failed: list[str] = []
     locked_out: Counter[str] = Counter()
-    cache, device, measured = experiments.cache(), describe(pick_device()), read_measured(LOGS)
+    cache, measured, device = experiments.cache(), read_measured(LOGS), pick_device()
+    kind = describe(device) if device.type == "cuda" else "CPU"
     for number in (signal.SIGTERM, signal.SIGINT):  # in a script's background, cells would ignore the latter
         signal.signal(number, signal.default_int_handler)
     with Follower(len(todo), estimate(todo, measured, jobs) if measured else None) as follower:
         try:
             while todo or running:
-                _fill(running, todo, jobs)
+                _fill(running, todo, jobs, gpus)
                 for job in [job for job in running if job.process.poll() is not None]:
                     running.remove(job)
                     seconds = time.monotonic() - job.began
@@ -173,7 +198,7 @@ def run(state: Plan, jobs: int) -> bool:
                         failed.append(f"{job.cell.name}: {why}")
                     elif ran(job.log):
                         cell = job.cell
-                        note(LOGS, Measured(cell.name, cell.sr, cell.backbone, seconds, device, commit))
+                        note(LOGS, Measured(cell.name, cell.sr, cell.backbone, seconds, kind, commit))
                     follower.ended(job.cell.name, seconds, why)
                 follower.show({job.cell.name: job.log for job in running})
                 time.sleep(0.5)
@@ -186,15 +211,16 @@ def run(state: Plan, jobs: int) -> bool:
     return not failed
 
 
-def _fill(running: list[Running], todo: list[Wanted], jobs: int) -> None:
+def _fill(running: list[Running], todo: list[Wanted], jobs: int, gpus: Sequence[str]) -> None:
     """Start cells until `jobs` run; one that another sweep has begun to run waits in `todo`."""
     for cell in list(todo):
         if len(running) == jobs:
             return
         log = LOGS / f"{cell.name}.log"
         with suppress(BlockingIOError):
-            process = experiments.start(cell.name, cell.overrides, log)
-            running.append(Running(cell, process, time.monotonic(), log))
+            slot = min({*range(jobs)} - {job.slot for job in running})
+            process = experiments.start(cell.name, cell.overrides, log, share(slot, jobs, gpus))
+            running.append(Running(slot, cell, process, time.monotonic(), log))
             todo.remove(cell)
 
 

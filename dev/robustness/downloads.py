@@ -9,9 +9,9 @@ from threading import Thread
 
 from numpy.random import Generator, default_rng
 
+from dev.robustness.judge import Attempt
+from dev.robustness.mutations import BYTES, remove
 from srscene.sr.weights.download import Remote, fetch
-from tests.robustness.judge import Attempt
-from tests.robustness.mutations import BYTES, remove
 from tests.sr.file_server import File, Handler, Server
 
 CONTENT = default_rng(0).bytes(20_000)

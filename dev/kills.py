@@ -1,6 +1,6 @@
 """Runs stages again and again, each time killed at another of their changes to the disk, then lets them end.
 
-python -m tests.kills FOLDER STAGE...
+python -m dev.kills FOLDER STAGE...
 
 Prints, as JSON by stage, for each kill the change that it came before, what was left, what the next run said,
 and whether that left the bytes of a run that was never killed, and no other file outside scratch. Each run is

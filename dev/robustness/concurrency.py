@@ -1,6 +1,6 @@
 """Three processes do the same work with the same scratch, and one of them is killed at a random moment.
 
-python -m tests.robustness.concurrency FOLDER
+python -m dev.robustness.concurrency FOLDER
 
 Prints, as JSON by attempt, how each ended, and whether all that ended well published the same, whole bytes.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from numpy.random import default_rng
 
-from tests.kills import Run, outputs, prepared
+from dev.kills import Run, outputs, prepared
 
 PROCESSES = 3
 STAGES = ("upscale", "fit", "train")

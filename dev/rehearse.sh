@@ -1,5 +1,5 @@
 #!/bin/bash
-# A Slurm cluster on this one machine, to try the other scripts here on: sudo scripts/rehearse.sh NODES [COMMAND]
+# A Slurm cluster on this one machine, to try those of scripts/ on: sudo dev/rehearse.sh NODES [COMMAND]
 #
 # Each node is a set of Linux namespaces: a network, host name, processes and /tmp of its own. The rest of the file
 # system is this machine's, and with it .venv; but the clone that they work in lies on a disk that they share over

@@ -12,12 +12,12 @@ from pathlib import Path
 import zstandard
 from numpy.random import default_rng
 
+from dev.robustness.judge import Attempt, quietly
+from dev.robustness.mutations import FILES, UNSEEN, damage, restore
 from srscene.ingest.ingest import ingest
 from srscene.ingest.options import IngestOptions
 from tests.ingest.raw_patches import LABELS, NAMES, write_lists, write_patch
 from tests.options import section
-from tests.robustness.judge import Attempt, quietly
-from tests.robustness.mutations import FILES, UNSEEN, damage, restore
 
 STOP = section("datasets.bigearthnet", IngestOptions)
 

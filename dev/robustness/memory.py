@@ -1,6 +1,6 @@
 """How much memory small or hollow files take that promise to be huge, above what a good file takes.
 
-python -m tests.robustness.memory FOLDER
+python -m dev.robustness.memory FOLDER
 
 Each is read by the real function, in a fork of this process of its own; what came of it is printed as JSON.
 """
@@ -32,6 +32,10 @@ from rasterio import Affine
 from safetensors.torch import save_file
 
 from benchmarks.common import own_peak_memory
+from dev.robustness.archives import ingested
+from dev.robustness.judge import quietly
+from dev.robustness.params import TEXT
+from dev.robustness.stores import FORK
 from srscene.check import check
 from srscene.core import predictions
 from srscene.core.predictions import Predictions
@@ -40,10 +44,6 @@ from srscene.runtime.console import BadInput
 from srscene.runtime.params import load
 from srscene.sr.common.checkpoints import read as read_checkpoint
 from tests.ingest.raw_patches import LABELS, NAMES, write_lists, write_metadata, write_patch
-from tests.robustness.archives import ingested
-from tests.robustness.judge import quietly
-from tests.robustness.params import TEXT
-from tests.robustness.stores import FORK
 from tests.sr.sr_data import images, store
 
 NAME = NAMES[0]
@@ -78,7 +78,7 @@ class Taken:
 
 def measured(folder: Path) -> list[Taken]:
     """Return what all hostile files take, read in a fresh process."""
-    command = [sys.executable, "-m", "tests.robustness.memory", str(folder)]
+    command = [sys.executable, "-m", "dev.robustness.memory", str(folder)]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return [Taken(**json.loads(line)) for line in ended.stdout.splitlines()]
 

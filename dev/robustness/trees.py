@@ -11,10 +11,10 @@ from pathlib import Path
 
 from numpy.random import default_rng
 
+from dev.robustness.archives import ingested
+from dev.robustness.judge import Attempt, quietly
+from dev.robustness.mutations import UNSEEN, damage, restore
 from tests.ingest.raw_patches import write_v1, write_v2
-from tests.robustness.archives import ingested
-from tests.robustness.judge import Attempt, quietly
-from tests.robustness.mutations import UNSEEN, damage, restore
 
 
 def bands(folder: Path, seed: int) -> Iterator[Attempt]:

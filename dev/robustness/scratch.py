@@ -11,13 +11,13 @@ from unittest.mock import patch as replaced
 
 from numpy.random import default_rng
 
+from dev.robustness.judge import Attempt, quietly
+from dev.robustness.mutations import damage, remove
 from srscene.core import codec
 from srscene.core import writer as shard_writer
 from srscene.core.store import Image, PatchStore
 from srscene.runtime.machine import Machine
 from srscene.sr.run import upscale_store
-from tests.robustness.judge import Attempt, quietly
-from tests.robustness.mutations import damage, remove
 from tests.sr.sr_data import images, store, upscale_options
 
 SHARD = 3 * 16 * 16 * 3

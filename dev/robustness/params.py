@@ -12,11 +12,11 @@ from typing import Any
 
 from numpy.random import Generator, default_rng
 
+from dev.robustness.judge import Attempt
+from dev.robustness.mutations import UNSEEN, damage, restore
 from srscene.check import check
 from srscene.runtime.params import load
 from tests.options import PARAMS, written
-from tests.robustness.judge import Attempt
-from tests.robustness.mutations import UNSEEN, damage, restore
 
 TEXT = (Path(__file__).parents[2] / "params.yaml").read_bytes()
 NEVER: tuple[Any, ...] = (

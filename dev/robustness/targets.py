@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.robustness import archives, downloads, params, scratch, stores, training, trees, weights
-from tests.robustness.judge import Attempt
+from dev.robustness import archives, downloads, params, scratch, stores, training, trees, weights
+from dev.robustness.judge import Attempt
 
 TARGETS: dict[str, Callable[[Path, int], Iterator[Attempt]]] = {
     "checkpoint .pth": weights.zipped,

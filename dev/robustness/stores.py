@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.random import default_rng
 
+from dev.robustness.judge import SECONDS, Attempt
+from dev.robustness.mutations import UNSEEN, damage
 from srscene.core import predictions
 from srscene.core.predictions import Predictions
 from srscene.core.store import Image, PatchStore, shard_path
-from tests.robustness.judge import SECONDS, Attempt
-from tests.robustness.mutations import UNSEEN, damage
 from tests.sr.sr_data import images, store
 
 FORK = multiprocessing.get_context("fork")

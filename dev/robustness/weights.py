@@ -14,9 +14,9 @@ from numpy.random import default_rng
 from safetensors.torch import save_file
 from torch import nn
 
+from dev.robustness.judge import Attempt
+from dev.robustness.mutations import UNSEEN, damage
 from srscene.sr.common.checkpoints import load_strictly, read
-from tests.robustness.judge import Attempt
-from tests.robustness.mutations import UNSEEN, damage
 
 
 def zipped(folder: Path, seed: int) -> Iterator[Attempt]:

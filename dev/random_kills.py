@@ -1,6 +1,6 @@
 """Runs stages that are killed by SIGKILL at random moments, up to three times in a row, then lets them end.
 
-python -m tests.random_kills FOLDER KILLS STAGE...
+python -m dev.random_kills FOLDER KILLS STAGE...
 
 Prints, as JSON by stage, for each such run the moments of its kills, as parts of an undisturbed run's
 duration, and what was not as an undisturbed run leaves it.
@@ -18,8 +18,8 @@ from typing import TypedDict
 
 import torch
 
+from dev.kills import Run, ended, outputs, prepared, remove_outputs, run, start
 from srscene.runtime.parts import FINISHED
-from tests.kills import Run, ended, outputs, prepared, remove_outputs, run, start
 
 IN_A_ROW = 3
 """Kills of one run, at most."""

@@ -16,13 +16,13 @@ import torch
 from numpy.random import default_rng
 from torch import nn
 
+from dev.robustness.judge import Attempt, quietly
+from dev.robustness.mutations import damage, remove
 from srscene.classify import checkpoint
 from srscene.classify.checkpoint import Epoch, History
 from srscene.core.store import Image, PatchStore
 from srscene.sr.srresnet.model.network import new
 from srscene.sr.weights import fit
-from tests.robustness.judge import Attempt, quietly
-from tests.robustness.mutations import damage, remove
 from tests.sr.sr_data import images, store, weights_options
 
 SMALL = {"features": 4, "blocks": 1, "steps": 4, "batch_size": 1, "crop": 8, "precision": "fp32"}

@@ -1,0 +1,1 @@
+"""Inputs that are damaged, hostile or huge, and processes that work on the same thing at once."""
