@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import imagecodecs
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 
 from benchmarks.common import device_name
@@ -28,7 +27,7 @@ from srscene.ingest.options import IngestOptions
 from srscene.raw.examples import unpack
 from srscene.raw.landscape.options import SyntheticOptions
 from srscene.raw.landscape.synthesize import sample, to_8_bits
-from srscene.runtime.params import validated
+from srscene.runtime.params import parse, validated
 from srscene.sr.common import checkpoints
 from srscene.sr.common.names import options_of
 from srscene.sr.common.upscaler import find
@@ -38,7 +37,7 @@ Image = NDArray[np.uint8]
 Images = list[Image]
 ROUNDS = 3
 CPU = torch.device("cpu")
-PARAMS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+PARAMS = parse((Path(__file__).parents[1] / "params.yaml").read_bytes())
 
 
 class Codec(NamedTuple):

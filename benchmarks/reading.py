@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.common import Row, rates
+from srscene.core import writer
 from srscene.core.classes import CLASSES
-from srscene.core.store import Patch, PatchStore, shard_path
-from srscene.core.writer import ShardWriter
+from srscene.core.store import Patch, PatchStore
 
 Images = NDArray[np.uint8]
 Read = Callable[[int], object]
@@ -77,10 +77,11 @@ def write_png(images: Images, folder: Path) -> list[Path]:
 
 def write_store(images: Images, folder: Path, per_shard: int = 64) -> PatchStore:
     labels = np.random.default_rng(2).integers(0, 2, (len(images), len(CLASSES))).astype(np.uint8)
-    for number, start in enumerate(range(0, len(images), per_shard)):
-        with ShardWriter(shard_path(folder, number)) as shard:
-            for index in range(start, min(start + per_shard, len(images))):
-                shard.add(Patch(f"patch_{index:05d}", "train", labels[index], images[index]))
+    patches = (
+        Patch(f"patch_{index:05d}", "train", of, image)
+        for index, (of, image) in enumerate(zip(labels, images, strict=True))
+    )
+    writer.write_store(folder, patches, {}, per_shard)
     return PatchStore(folder)
 
 

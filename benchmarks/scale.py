@@ -1,9 +1,8 @@
 """python -m benchmarks scale [--n 519284]: every stage at full size, its images tiny.
 
 Names, splits and products are those of version 1's official lists, an even part of them where fewer patches
-are asked for. Images have 8×8 pixels where BigEarthNet has 120×120, and shards are smaller by as much, so
-that there are as many of them as at full size: 21 of patches, 335 of upscaled ones. A second table has images
-of the real size. Each stage is its library call in a process of its own.
+are asked for. Images have 8×8 pixels where BigEarthNet has 120×120; shards are as many as at full size. A
+second table has images of the real size. Each stage is its library call in a process of its own.
 """
 
 import os

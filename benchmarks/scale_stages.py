@@ -16,7 +16,6 @@ import numpy as np
 
 from benchmarks.ingest import make_tree
 from benchmarks.reading import textures
-from srscene.core import writer as shard_writer
 from srscene.core.classes import CLASSES
 from srscene.core.store import SPLITS, Image, Patch, PatchStore
 from srscene.ingest.splits import Listed, read_splits
@@ -66,12 +65,12 @@ def find(folder: Path, size: int) -> Call:
 
 def ingest(folder: Path, size: int) -> Call:
     """Return what reads the lists and fills the shards; to decode a patch takes no more with their number."""
-    from srscene.ingest.ingest import write_shards
+    from srscene.core.writer import write_store
 
     names(folder, size)
     tiny = np.random.default_rng(1).integers(0, 256, (POOL, TINY, TINY, 3), np.uint8)
     attributes = {"dataset": "bigearthnet", "bands": ["B04", "B03", "B02"], "reflectance_max": 2000}
-    return lambda: write_shards(patches(names(folder, size), tiny), folder / "patches", attributes)
+    return lambda: write_store(folder / "patches", patches(names(folder, size), tiny), attributes)
 
 
 def upscale(folder: Path, size: int) -> Call:
@@ -82,7 +81,7 @@ def upscale(folder: Path, size: int) -> Call:
     (folder / "models/upscaler").mkdir(parents=True)
     return lambda: upscale_store(
         "bicubic", options, _machine(256), PatchStore(folder / "patches"), folder / "models/upscaler",
-        folder / "upscaled",
+        folder / "upscaled", "a benchmark",
     )  # fmt: skip
 
 
@@ -105,7 +104,7 @@ def train(folder: Path, size: int) -> Call:
     options = params.validated(values, "classifier", ClassifierOptions)
     return lambda: training.train(
         PatchStore(folder / "upscaled"), BACKBONE, options, 0, _machine(256), folder / "models/classifier",
-        folder / "training.csv",
+        folder / "training.csv", "a benchmark",
     )  # fmt: skip
 
 
@@ -150,22 +149,22 @@ def ingest_real(folder: Path, size: int) -> Call:
 
 def write_real(folder: Path, size: int) -> Call:
     """Return what writes images of 480×480, enlarged noise that is moved on with each round."""
-    from srscene.ingest.ingest import write_shards
+    from srscene.core.writer import write_store
 
     listed, images = names(folder, size), textures(48, 4 * FULL)
     moved = (
         patch._replace(image=np.roll(patch.image, number, 0))
         for number, patch in enumerate(patches(listed, images))
     )
-    return lambda: write_shards(moved, folder / "upscaled", {})
+    return lambda: write_store(folder / "upscaled", moved, {})
 
 
 def assess_real(folder: Path, size: int) -> Call:
     """Return the assessment of what `write_real` wrote, against other patches of these names."""
     from srscene.assess.report import assess as whole
-    from srscene.ingest.ingest import write_shards
+    from srscene.core.writer import write_store
 
-    write_shards(patches(names(folder, size), textures(48, FULL)), folder / "patches", {})
+    write_store(folder / "patches", patches(names(folder, size), textures(48, FULL)), {})
     return lambda: whole(PatchStore(folder / "patches"), PatchStore(folder / "upscaled"))
 
 
@@ -207,8 +206,6 @@ REAL_STAGES: dict[str, Callable[[Path, int], Call]] = {
 
 def main(stage: str, folder: str, size: str) -> None:
     """Do a stage in this process and print its seconds."""
-    if stage in STAGES:
-        shard_writer.SHARD_BYTES = shard_writer.SHARD_BYTES * TINY**2 // FULL**2
     call = (STAGES | REAL_STAGES)[stage](Path(folder), int(size))
     start = time.process_time()
     call()

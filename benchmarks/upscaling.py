@@ -28,8 +28,8 @@ from torch import nn
 from benchmarks.codec import synthetic_patches
 from benchmarks.common import Row, compare, peak, rates, show, works
 from srscene.core.precision import pick_precision
-from srscene.core.store import Patch, PatchStore, shard_path
-from srscene.core.writer import ShardWriter
+from srscene.core.store import Patch, PatchStore
+from srscene.core.writer import write_store
 from srscene.runtime.device import pick_device
 from srscene.runtime.machine import Machine
 from srscene.runtime.params import Section
@@ -202,13 +202,13 @@ def store_to_store(sr: str, weights: Path, count: int, side: int, batch: int) ->
 def stage(sr: str, weights: Path, count: int, side: int, batch: int) -> float:
     """Return how many seconds `upscale` takes for `count` patches of land, which repeat."""
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, DVC_ROOT=folder):
-        with ShardWriter(shard_path(Path(folder) / "patches", 0)) as writer:
-            for number in range(count):
-                image = land()[number % SCENES][:side, :side]
-                writer.add(Patch(f"patch_{number}", "train", np.zeros(19, np.uint8), image))
+        images = (land()[number % SCENES][:side, :side] for number in range(count))
+        labels = np.zeros(19, np.uint8)
+        named = (Patch(f"patch_{number}", "train", labels, image) for number, image in enumerate(images))
+        write_store(Path(folder) / "patches", named, {})
         patches, machine = PatchStore(Path(folder) / "patches"), Machine(batch_size=batch, workers="auto")
         began = time.perf_counter()
-        upscale_store(sr, options(sr), machine, patches, weights, Path(folder) / "upscaled")
+        upscale_store(sr, options(sr), machine, patches, weights, Path(folder) / "upscaled", "a benchmark")
         return time.perf_counter() - began
 
 

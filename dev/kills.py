@@ -23,7 +23,6 @@ from srscene.classify.artefact import save_card, save_weights
 from srscene.classify.backbone import create
 from srscene.classify.predict import predict
 from srscene.classify.train import train
-from srscene.core import writer as shard_writer
 from srscene.core.predictions import write
 from srscene.core.tables import write_csv
 from srscene.evaluate.options import EvaluateOptions
@@ -72,11 +71,10 @@ def _ingest(folder: Path) -> Run:
 def _upscale(folder: Path) -> Run:
     patches = store(folder / "patches", images(5, 12, 12))
     (folder / "weights").mkdir()
-    shard_writer.SHARD_BYTES = 2 * 48 * 48 * 3
     machine = section("machine", Machine, batch_size=1)
     options = upscale_options("bicubic")
     return lambda place: upscale_store(
-        "bicubic", options, machine, patches, folder / "weights", place / "data/upscaled"
+        "bicubic", options, machine, patches, folder / "weights", place / "data/upscaled", "test", 2
     )
 
 
@@ -84,14 +82,21 @@ def _fit(folder: Path) -> Run:
     patches = store(folder / "patches", images(3, 40, 40))
     small = {"features": 4, "blocks": 1, "steps": 52, "batch_size": 1, "crop": 8, "precision": "fp32"}
     options = weights_options("srresnet", source="fit", fit=small)
-    return lambda place: prepare_weights("srresnet", options, patches, 0, place / "models/upscaler")
+    return lambda place: prepare_weights("srresnet", options, patches, 0, place / "models/upscaler", "test")
 
 
 def _train(folder: Path) -> Run:
     patches = write_store(folder / "store", train=8, val=0, test=0)  # no val: the last epoch is kept
     options, machine = quick(epochs=2, batch_size=4), section("machine", Machine)
     return lambda place: train(
-        patches, "test_resnet", options, 1, machine, place / "models/classifier", place / "plots/training.csv"
+        patches,
+        "test_resnet",
+        options,
+        1,
+        machine,
+        place / "models/classifier",
+        place / "plots/training.csv",
+        "test",
     )
 
 

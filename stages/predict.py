@@ -10,17 +10,15 @@ from srscene.core.store import PatchStore
 from srscene.runtime import params
 from srscene.runtime.console import run_stage
 from srscene.runtime.machine import Machine
-from srscene.runtime.ranks import together
 
 
 def main() -> None:
-    with together("predict"):
-        predict(
-            PatchStore("data/upscaled"),
-            Path("models/classifier"),
-            params.read("machine", Machine),
-            Path("data/predictions.h5"),
-        )
+    predict(
+        PatchStore("data/upscaled"),
+        Path("models/classifier"),
+        params.read("machine", Machine),
+        Path("data/predictions.h5"),
+    )
 
 
 if __name__ == "__main__":

@@ -10,21 +10,21 @@ from srscene.classify.train import train
 from srscene.core.store import PatchStore
 from srscene.runtime import params
 from srscene.runtime.console import run_stage
+from srscene.runtime.key import stage_key
 from srscene.runtime.machine import Machine
-from srscene.runtime.ranks import together
 
 
 def main() -> None:
-    with together("train"):
-        train(
-            PatchStore("data/upscaled"),
-            params.read("backbone", str),
-            params.read("classifier", ClassifierOptions),
-            params.read("seed", params.Seed),
-            params.read("machine", Machine),
-            Path("models/classifier"),
-            Path("plots/training.csv"),
-        )
+    train(
+        PatchStore("data/upscaled"),
+        params.read("backbone", str),
+        params.read("classifier", ClassifierOptions),
+        params.read("seed", params.Seed),
+        params.read("machine", Machine),
+        Path("models/classifier"),
+        Path("plots/training.csv"),
+        stage_key("train"),
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ settings.load_profile("same")
 
 TESTS = Path(__file__).parent
 LONGEST = (
-    "sweep/test_run.py", "pipeline/test_keys.py", "pipeline/test_dvc.py", "sr/test_ranks.py",
+    "sweep/test_run.py", "pipeline/test_keys.py", "pipeline/test_dvc.py", "sr/test_workers.py",
     "pipeline/test_remotes.py", "sr/test_run.py", "sr/seesr/test_restorer.py", "classify/test_train.py",
     "classify/test_two_processes.py", "sr/test_fit.py", "test_kills.py", "robustness/test_memory.py",
     "classify/test_backbone.py", "scene/test_upscale.py", "sweep/test_experiments.py", "test_check.py",

@@ -1,15 +1,16 @@
 """Options for tests: those of params.yaml, with some values replaced."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
+from ruamel.yaml import YAML
 
-from srscene.runtime.params import validated
+from srscene.runtime.params import parse, validated
 
 T = TypeVar("T")
-PARAMS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+PARAMS = parse((Path(__file__).parents[1] / "params.yaml").read_bytes())
 
 
 def section(key: str, kind: type[T], **changes: Any) -> T:
@@ -28,3 +29,11 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for key, value in new.items()
     }
+
+
+def written(values: object) -> str:
+    """Return YAML 1.2 that holds `values`, a parameter a line."""
+    yaml, text = YAML(typ="safe"), io.StringIO()
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False
+    yaml.dump(values, text)
+    return text.getvalue()

@@ -38,11 +38,11 @@ def test_a_real_patch_becomes_the_models_own_input(tmp_path: Path, monkeypatch: 
     ingest(raw, patches, "examples", section("datasets.examples", IngestOptions, reflectance_max=2500))
     weights_options, upscale_options = options_of("srresnet")
     fit = section("upscalers.srresnet.weights", weights_options, source="fit", fit=FIT)
-    prepare_weights("srresnet", fit, PatchStore(patches), 0, upscaler)
+    prepare_weights("srresnet", fit, PatchStore(patches), 0, upscaler, "test")
     options = section("upscalers.srresnet.upscale", upscale_options, precision="fp32")
-    upscale_store("srresnet", options, machine, PatchStore(patches), upscaler, upscaled)
+    upscale_store("srresnet", options, machine, PatchStore(patches), upscaler, upscaled, "test")
     short = section("classifier", ClassifierOptions, epochs=1, crop=0.1, precision="fp32")
-    train(PatchStore(upscaled), "resnet18", short, 0, machine, classifier, Path("training.csv"))
+    train(PatchStore(upscaled), "resnet18", short, 0, machine, classifier, Path("training.csv"), "test")
     store = PatchStore(upscaled)
     expected = {name: store[index] for index, name in enumerate(store.names)}
 

@@ -51,7 +51,13 @@ def main(folder: Path) -> None:
         for work in (
             lambda: ingest(raw, place / "data/patches", "bigearthnet", options, 1),
             lambda: upscale_store(
-                "bicubic", upscale_options("bicubic"), machine, patches, weights, place / "data/upscaled"
+                "bicubic",
+                upscale_options("bicubic"),
+                machine,
+                patches,
+                weights,
+                place / "data/upscaled",
+                "test",
             ),
         ):
             try:

@@ -10,14 +10,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import yaml
 from numpy.random import Generator, default_rng
 
 from dev.robustness.judge import Attempt
 from dev.robustness.mutations import UNSEEN, damage, restore
 from srscene.check import check
 from srscene.runtime.params import load
-from tests.options import PARAMS
+from tests.options import PARAMS, written
 
 TEXT = (Path(__file__).parents[2] / "params.yaml").read_bytes()
 NEVER: tuple[Any, ...] = (
@@ -47,7 +46,7 @@ def values(folder: Path, seed: int) -> Iterator[Attempt]:
         changed = deepcopy(PARAMS)
         what = str(rng.choice([*CHANGES]))
         where = CHANGES[what](changed, rng)
-        restore(file, yaml.safe_dump(changed, allow_unicode=True).encode())
+        restore(file, written(changed).encode())
         yield Attempt(f"{where}: {what}, seed {[seed, number]}", _check(file), PARAMS, (file.name,))
 
 

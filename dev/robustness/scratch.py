@@ -72,7 +72,7 @@ def _upscaled(patches: PatchStore, folder: Path, least: int) -> dict[str, bytes]
         replaced.object(shard_writer, "SHARD_BYTES", SHARD),
         replaced.object(codec, "LEAST", least),
     ):
-        upscale_store("bicubic", options, machine, patches, folder / "weights", out)
+        upscale_store("bicubic", options, machine, patches, folder / "weights", out, "test")
     found = {file.name: file.read_bytes() for file in out.iterdir()}
     shutil.rmtree(out)
     return found

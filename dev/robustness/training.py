@@ -88,7 +88,7 @@ def _fit(patches: PatchStore, folder: Path) -> dict[str, bytes]:
         replaced.dict(os.environ, {"DVC_ROOT": str(folder)}),
         replaced.object(fit, "CHECKPOINT_EVERY", 2),
     ):
-        state, _ = fit.fit(network, patches, options, 0)
+        state, _ = fit.fit(network, patches, options, 0, "test")
     return {name: value.numpy().tobytes() for name, value in state.items()}
 
 

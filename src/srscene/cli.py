@@ -27,7 +27,7 @@ def main() -> None:
 
 @app.command()
 def check() -> None:
-    """Check where you are and all of params.yaml, in a second, before anything slow starts."""
+    """Check where you are and all of params.yaml, before anything slow starts."""
     surroundings()
     values = check_params()
     chosen = ", ".join(f"{key} {values[key]}" for key in ("dataset", "sr", "backbone", "seed"))
@@ -235,14 +235,14 @@ def predict(
 
     Needs no DVC and no git, only models/ of a repository: dvc get REPOSITORY models
     """
-    from srscene.runtime.device import take_device
+    from srscene.runtime.device import pick_device
     from srscene.scene.classifier import load, threshold_of
     from srscene.scene.predict import Tiling, predict_scene
     from srscene.scene.source import open_scene
 
     if threshold is None:
         threshold = threshold_of(model)
-    chosen = load(model, upscaler, take_device("predict"))
+    chosen = load(model, upscaler, pick_device())
     names = bands.split(",") if bands else None
     with open_scene(
         scene,

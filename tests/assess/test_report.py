@@ -11,8 +11,8 @@ from srscene.assess.fidelity import enlarge
 from srscene.assess.figure import draw, richest
 from srscene.assess.pair import assessed_split
 from srscene.assess.report import assess, assess_store
-from srscene.core.store import Image, Patch, PatchStore, Split, shard_path
-from srscene.core.writer import ShardWriter
+from srscene.core.store import Image, Patch, PatchStore, Split
+from srscene.core.writer import write_store
 from srscene.runtime.console import BadInput
 
 LABELS = np.eye(19, dtype=np.uint8)
@@ -29,8 +29,7 @@ def at_10_m(truth: Image) -> Image:
 
 
 def store(folder: Path, patches: list[Patch], **attributes: str | int) -> PatchStore:
-    with ShardWriter(shard_path(folder, 0), attributes) as shard:
-        shard.extend(patches)
+    write_store(folder, patches, attributes)
     return PatchStore(folder)
 
 

@@ -8,21 +8,16 @@ import pytest
 from benchmarks import plan, scale
 from benchmarks.scale_stages import STAGES, names
 from srscene.core import predictions
-from srscene.core import writer as shard_writer
 from srscene.core.store import PatchStore
 
 
 def test_the_stages_pass_the_official_names_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(
-        shard_writer, "SHARD_BYTES", 20 * 32 * 32 * 3
-    )  # so many images of four times the side
     listed = names(tmp_path, 60)
     for stage in ("ingest", "upscale, bicubic", "assess", "train, an epoch", "predict", "evaluate"):
         STAGES[stage](tmp_path, 60)()
     upscaled = PatchStore(tmp_path / "upscaled")
     assert (upscaled.names, upscaled.image_shape) == (sorted(listed), (32, 32, 3))
-    assert [len(patches) for patches in upscaled.shard_ranges()] == [20, 20, 20]
     tested = predictions.read(tmp_path / "p.h5")[0]["test"].names
     assert tested == [name for name in upscaled.names if listed[name].split == "test"]
     assert (tmp_path / "test.json").exists()

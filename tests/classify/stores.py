@@ -7,8 +7,8 @@ import numpy as np
 
 from srscene.classify.options import ClassifierOptions
 from srscene.core.classes import CLASSES
-from srscene.core.store import Patch, PatchStore, shard_path
-from srscene.core.writer import ShardWriter
+from srscene.core.store import Patch, PatchStore
+from srscene.core.writer import write_store as write_patches
 from tests.options import section
 
 ATTRIBUTES = {"sr": "bicubic", "options": {"scale": 4}, "scale": 4, "bands": ["B04", "B03", "B02"]}
@@ -27,15 +27,15 @@ def write_store(
     """Write patches whose label is shown by the channel that is bright; `flat` ones have one colour each."""
     random = np.random.default_rng(5)
     splits = ["train"] * train + ["val"] * val + ["test"] * test
-    for number, start in enumerate(range(0, len(splits), PER_SHARD)):
-        with ShardWriter(shard_path(folder, number), attributes) as shard:
-            for index, split in enumerate(splits[start : start + PER_SHARD], start):
-                labels = np.zeros(len(CLASSES), np.uint8)
-                labels[index % 3] = 1
-                size = (1, 1, 3) if flat else (side, side, 3)
-                image = np.broadcast_to(random.integers(0, 60, size), (side, side, 3)).astype(np.uint8)
-                image[..., index % 3] += 150
-                shard.add(Patch(f"patch_{index:03d}", split, labels, image))  # type: ignore[arg-type]
+    patches = []
+    for index, split in enumerate(splits):
+        labels = np.zeros(len(CLASSES), np.uint8)
+        labels[index % 3] = 1
+        size = (1, 1, 3) if flat else (side, side, 3)
+        image = np.broadcast_to(random.integers(0, 60, size), (side, side, 3)).astype(np.uint8)
+        image[..., index % 3] += 150
+        patches.append(Patch(f"patch_{index:03d}", split, labels, image))  # type: ignore[arg-type]
+    write_patches(folder, patches, attributes, PER_SHARD)
     return PatchStore(folder)
 
 

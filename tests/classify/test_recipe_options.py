@@ -24,7 +24,16 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PatchStore:
 
 
 def weights(store: PatchStore, folder: Path, **changes: object) -> bytes:
-    train(store, "test_resnet", quick(epochs=1, **changes), 0, MACHINE, folder, folder.with_suffix(".csv"))
+    train(
+        store,
+        "test_resnet",
+        quick(epochs=1, **changes),
+        0,
+        MACHINE,
+        folder,
+        folder.with_suffix(".csv"),
+        f"test {changes}",
+    )
     return (folder / "model.safetensors").read_bytes()
 
 
@@ -39,7 +48,7 @@ def test_a_backbone_without_residual_branches_is_made_all_the_same(
     store: PatchStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = quick(epochs=1, drop_path=0.1)
-    train(store, "ghostnet_050", options, 0, MACHINE, tmp_path / "out", tmp_path / "c.csv")
+    train(store, "ghostnet_050", options, 0, MACHINE, tmp_path / "out", tmp_path / "c.csv", "test")
     assert "ghostnet_050 has no residual branches to leave out" in capsys.readouterr().out
 
 
@@ -66,7 +75,7 @@ def test_an_early_end_also_after_a_kill(
     """A rate of next to nothing: no epoch is better than the first."""
     options = quick(epochs=50, learning_rate=1e-12, patience=3)
     for _ in range(2):  # the second time from the checkpoint behind the last epoch
-        train(store, "test_resnet", options, 0, MACHINE, tmp_path / "out", tmp_path / "training.csv")
-        with (tmp_path / "training.csv").open() as file:
+        train(store, "test_resnet", options, 0, MACHINE, tmp_path / "out", tmp_path / "training.csv", "test")
+        with (tmp_path / "training.csv", "test").open() as file:
             assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
         assert "ended after epoch 4 of 50: 3 validations without a better" in capsys.readouterr().out

@@ -16,8 +16,8 @@ from srscene.core import predictions
 from srscene.page import write as report
 from srscene.page.write import Page
 from srscene.runtime.console import BadInput
-from tests.page import pages
 from tests.compare.test_significance import runs
+from tests.page import pages
 
 SKILL = {"none": 0.2, "bicubic": 0.3, "hat": 0.4, "truth": 0.6}
 

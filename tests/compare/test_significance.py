@@ -21,7 +21,7 @@ from srscene.compare.samples import MEASURES, Runs, Sample
 from srscene.compare.significance import Difference, contrast, difference_in, fieller, holm, share
 from srscene.core import predictions
 from srscene.core.classes import CLASSES
-from srscene.core.store import write_texts
+from srscene.core.hdf5 import write_texts
 from srscene.evaluate import metrics
 from srscene.runtime.console import BadInput
 

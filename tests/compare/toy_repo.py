@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from srscene.runtime.params import parse
+from tests.options import written
 from tests.pipeline.repository import ROOT, Repo
 
 STAGES = {
@@ -23,8 +23,9 @@ STAGES = {
 TOY = """
 import json, os, sys, time
 from pathlib import Path
-import numpy as np, yaml
-params = yaml.safe_load(open("params.yaml"))
+import numpy as np
+from srscene.runtime.params import load
+params = load()
 stage = sys.argv[1]
 if stage == "ingest":
     from tests.sr.sr_data import images, store
@@ -92,7 +93,7 @@ def make_toy(folder: Path) -> Repo:
     stages["evaluate"]["metrics"] = [
         {f"metrics/{name}.json": {"cache": False}} for name in ("test", "classes")
     ]
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    (folder / "dvc.yaml").write_text(written({"stages": stages}))
     repo = Repo(folder)
     repo.environment["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}:{folder}"
     repo.environment["OMP_NUM_THREADS"] = "1"
@@ -148,7 +149,7 @@ def forge(repo: Repo, base: str, made: Mapping[str, Mapping[str, str]]) -> None:
 def of_commit(repo: Repo, commit: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return params.yaml and dvc.lock of an experiment."""
     params, lock = (
-        yaml.safe_load(repo.run("git", "show", f"{commit}:{name}")) for name in ("params.yaml", "dvc.lock")
+        parse(repo.run("git", "show", f"{commit}:{name}").encode()) for name in ("params.yaml", "dvc.lock")
     )
     return params, lock
 
@@ -161,7 +162,7 @@ def changed(params: dict[str, Any], lock: dict[str, Any], **values: Any) -> dict
         own = {key: value for key, value in values.items() if key in read}
         stages[name] = stage | {"params": {"params.yaml": read | own}} if own else stage
     files = {"params.yaml": params | values, "dvc.lock": lock | {"stages": stages}}
-    return {name: yaml.safe_dump(content, sort_keys=False) for name, content in files.items()}
+    return {name: written(content) for name, content in files.items()}
 
 
 def outs_of(lock: dict[str, Any]) -> dict[str, str]:

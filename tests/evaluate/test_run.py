@@ -14,8 +14,8 @@ from sklearn.metrics import label_ranking_loss
 
 from srscene.classify.artefact import save_card
 from srscene.core.classes import CLASSES
+from srscene.core.hdf5 import write_texts
 from srscene.core.predictions import Predictions, read, write
-from srscene.core.store import write_texts
 from srscene.core.tables import write_csv
 from srscene.evaluate.metrics import METRICS, Metric, patch_mean
 from srscene.evaluate.options import EvaluateOptions

@@ -11,8 +11,8 @@ from PIL import Image
 from srscene.classify.artefact import WEIGHTS, ClassifierCard, save_card, save_weights
 from srscene.classify.backbone import create, normalisation
 from srscene.core.classes import CLASSES
-from srscene.core.store import Patch, PatchStore, Split, shard_path
-from srscene.core.writer import ShardWriter
+from srscene.core.store import Patch, PatchStore, Split
+from srscene.core.writer import write_store
 from srscene.explain.figure import Row, draw, most_diverse
 from srscene.explain.options import ExplainOptions
 from srscene.explain.run import explain, predicted_or_top
@@ -26,12 +26,13 @@ BACKBONE = "resnet10t"
 def make_store(folder: Path, side: int, test: int) -> PatchStore:
     random = np.random.default_rng(0)
     splits: list[Split] = ["train", *["test"] * test]
-    with ShardWriter(shard_path(folder, 0), {"sr": "none"}) as shard:
-        for number, split in enumerate(splits):
-            labels = (random.random(19) < 0.2).astype(np.uint8)
-            labels[number % 19] = 1
-            image = random.integers(0, 255, (side, side, 3), np.uint8)
-            shard.add(Patch(f"patch-{number}", split, labels, image))
+    patches = []
+    for number, split in enumerate(splits):
+        labels = (random.random(19) < 0.2).astype(np.uint8)
+        labels[number % 19] = 1
+        image = random.integers(0, 255, (side, side, 3), np.uint8)
+        patches.append(Patch(f"patch-{number}", split, labels, image))
+    write_store(folder, patches, {"sr": "none"})
     return PatchStore(folder)
 
 

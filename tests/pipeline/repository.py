@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.options import merged
+from srscene.runtime.params import parse
+from tests.options import merged, written
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(sys.executable).parent
@@ -76,7 +75,7 @@ class Repo:
     def set(self, **values: Any) -> None:
         """Change params.yaml; a mapping is merged into what is there."""
         file = self.folder / "params.yaml"
-        file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), values), sort_keys=False))
+        file.write_text(written(merged(parse(file.read_bytes()), values)))
 
     def clone(self, folder: Path) -> "Repo":
         self.run("git", "clone", "-q", str(self.folder), str(folder))

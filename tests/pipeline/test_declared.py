@@ -8,11 +8,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
+
+from srscene.runtime.key import COMMANDS
+from srscene.runtime.params import parse
 
 ROOT = Path(__file__).parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = parse((ROOT / "dvc.yaml").read_bytes())["stages"]
+PARAMS = parse((ROOT / "params.yaml").read_bytes())
 SOURCE = ROOT / "src"
 RUNTIME = SOURCE / "srscene/runtime"
 """In no key."""
@@ -83,13 +85,35 @@ def test_every_imported_module_is_a_dependency(stage: str, sr: str) -> None:
     for path in declared:
         if path.is_relative_to(SOURCE) or path.is_relative_to(ROOT / "stages"):
             assert path.exists(), f"{stage} depends on {path}, which does not exist"
-    needed = walk(module_of(stage)) | selected_modules(stage, sr)
-    missing = [
+    assert not undeclared(walk(module_of(stage)) | selected_modules(stage, sr), declared)
+
+
+def undeclared(needed: set[Path], declared: list[Path]) -> list[Path]:
+    """Those of the files that neither are declared nor lie in runtime/, nor are a mere docstring."""
+    return [
         file.relative_to(ROOT)
         for file in sorted(needed)
         if not any(file.is_relative_to(path) for path in [*declared, RUNTIME]) and not only_a_docstring(file)
     ]
-    assert not missing
+
+
+SCENE_MODULES = {
+    "upscale": ["scene/upscale.py", "scene/model.py", "scene/source.py"],
+    "predict": ["scene/predict.py", "scene/classifier.py", "scene/source.py"],
+}
+"""What the command line imports for a command."""
+
+
+@pytest.mark.parametrize("sr", PARAMS["upscalers"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_a_command_on_a_scene_imports_is_in_its_key(command: str, sr: str) -> None:
+    package = SOURCE / "srscene"
+    places = [package / place.replace("${sr}", sr) for place in COMMANDS[command]]
+    modules = [*SCENE_MODULES[command], f"sr/{sr}/options.py", f"sr/{sr}/model/__init__.py"]
+    needed = set().union(*(walk(package / module) for module in modules))
+    assert not undeclared(needed, places)
+    for place in places:
+        assert any(file.is_relative_to(place) for file in needed), f"{command} never imports {place}"
 
 
 @pytest.mark.parametrize("stage", STAGES)

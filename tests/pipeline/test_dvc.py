@@ -4,10 +4,12 @@ The tests build on each other's cache, so they share one repository and run in t
 """
 
 import json
+import shutil
+from pathlib import Path
 
-import yaml
-
-from tests.pipeline.repository import Repo, executed
+from srscene.runtime.params import parse
+from tests.options import written
+from tests.pipeline.repository import ROOT, Repo, executed
 
 
 def test_a_second_run_does_nothing(repo: Repo) -> None:
@@ -34,7 +36,7 @@ def test_an_experiment_changes_sr_and_backbone(repo: Repo) -> None:
     output = repo.dvc("exp", "run", "--name", "wider", "-S", "sr=bicubic", "-S", "backbone=resnet34")
     assert {"upscale", "train", "evaluate"} <= executed(output)
     assert not {"ingest", "synthesize"} & executed(output)
-    values = yaml.safe_load((repo.folder / "params.yaml").read_text())
+    values = parse((repo.folder / "params.yaml").read_bytes())
     assert (values["sr"], values["backbone"]) == ("bicubic", "resnet34")
     assert "wider" in repo.dvc("exp", "show", "--csv")
 
@@ -54,11 +56,11 @@ def test_the_way_back_that_readme_teaches(repo: Repo) -> None:
 def test_the_way_back_from_somebody_elses_results(repo: Repo) -> None:
     """A fresh clone whose dvc.lock names objects that only its author has, as after a first `make repro`."""
     lock = repo.folder / "dvc.lock"
-    theirs = yaml.safe_load(lock.read_text())
+    theirs = parse(lock.read_bytes())
     for stage in theirs["stages"].values():
         for out in stage["outs"]:
             out["md5"] = out["md5"][::-1] if ".dir" not in out["md5"] else out["md5"][31::-1] + ".dir"
-    lock.write_text(yaml.safe_dump(theirs, sort_keys=False))
+    lock.write_text(written(theirs))
     repo.commit("Their results")
     known = repo.dvc("exp", "run", "-S", "sr=bicubic", "-S", "backbone=resnet34")
     assert "evaluate" not in executed(known)  # restored from the run-cache
@@ -67,7 +69,7 @@ def test_the_way_back_from_somebody_elses_results(repo: Repo) -> None:
     repo.dvc("exp", "run", "-S", "sr=bicubic", "-S", "backbone=resnet34")
     repo.run("git", "restore", "params.yaml")
     assert repo.repro() == set()
-    assert yaml.safe_load((repo.folder / "params.yaml").read_text())["sr"] == "none"
+    assert parse((repo.folder / "params.yaml").read_bytes())["sr"] == "none"
     assert "up to date" in repo.dvc("status")
     repo.commit("My baseline")
 
@@ -77,3 +79,12 @@ def test_a_forced_run_gives_an_identical_lock(repo: Repo) -> None:
     before = (repo.folder / "dvc.lock").read_bytes()
     assert len(Repo(repo.folder).repro("-f")) == 11
     assert (repo.folder / "dvc.lock").read_bytes() == before
+
+
+def test_a_copy_runs_its_own_code(tmp_path: Path) -> None:
+    """As a temporary experiment's, where the clone that was installed has other code."""
+    copy = Repo(tmp_path / "copy", {"PYTHONPATH": str(ROOT / "src")})
+    for name in ("src", "stages"):
+        shutil.copytree(ROOT / name, copy.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy.folder / "src/srscene/check.py").write_text("raise SystemExit('the code of the copy')")
+    assert copy.run("python", "-m", "stages.check", ok=False).splitlines()[-1] == "the code of the copy"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
+from srscene.runtime.params import parse
 from tests.pipeline.repository import Repo
 from tests.ports import free_port
 
@@ -96,7 +96,7 @@ def test_a_file_of_a_folder_that_the_remote_lacks(repo: Repo, tmp_path: Path) ->
 
 def stored(repo: Repo, path: str) -> Path:
     """Return where the folder remote keeps an output; of a folder, its list."""
-    stages = yaml.safe_load((repo.folder / "dvc.lock").read_text())["stages"].values()
+    stages = parse((repo.folder / "dvc.lock").read_bytes())["stages"].values()
     digest = next(out["md5"] for stage in stages for out in stage.get("outs", ()) if out["path"] == path)
     return repo.folder.parent / "storage/files/md5" / digest[:2] / digest[2:]
 

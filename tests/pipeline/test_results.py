@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import yaml
+from srscene.runtime.params import parse
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,8 +14,8 @@ def metrics(name: str) -> dict[str, float]:
 
 
 def test_the_lock_holds_the_parameters_of_params_yaml() -> None:
-    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    lock = parse((ROOT / "dvc.lock").read_bytes())["stages"]
+    params = parse((ROOT / "params.yaml").read_bytes())
     for stage in lock.values():
         for key, locked in stage.get("params", {}).get("params.yaml", {}).items():
             value = params

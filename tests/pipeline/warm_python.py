@@ -1,8 +1,8 @@
 """`python -m stages.…` and `srscene` that start at once: forks of a process that has their libraries.
 
 A stage of a few patches is nearly all imports, of torch and its like. Nothing of ours is among them: a fork
-still finds and reads this project's code itself, at PYTHONPATH, so an edit counts as it always does. Not for
-what is killed: a signal to the program does not reach the fork.
+still finds and reads this project's code itself, at PYTHONPATH, so an edit counts as it always does. A signal
+to the program does not reach the fork, which kills itself where KILL_AFTER_PIECES is set.
 """
 
 import atexit
@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -106,6 +107,8 @@ def work(connection: socket.socket) -> int:
     first = [request["folder"]] if request["module"].startswith("stages.") else []
     sys.path[0:1] = first + [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.argv = request["arguments"]
+    if pieces := int(os.environ.get("KILL_AFTER_PIECES", 0)):
+        kill_after(pieces)
     try:
         runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
         status: object = 0
@@ -120,6 +123,20 @@ def work(connection: socket.socket) -> int:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     return status
+
+
+def kill_after(pieces: int) -> None:
+    """Kill this process before it names the next file, once so many got their names in scratch."""
+    named = []
+
+    def look(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("os.rename", "os.link"):
+            if len(named) == pieces:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "/.scratch/" in str(arguments[1]):
+                named.append(arguments[1])
+
+    sys.addaudithook(look)
 
 
 if __name__ == "__main__":

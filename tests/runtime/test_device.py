@@ -1,17 +1,12 @@
-import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate import PartialState
-from accelerate.utils import DistributedType
 
-from srscene.runtime import device, leases
 from srscene.runtime.console import BadInput
-from srscene.runtime.device import describe, fitting, halving, take_device
-from srscene.runtime.machine import Machine, Place, cpu_threads, launched
+from srscene.runtime.device import describe, fitting, halving, kind_of, pick_device
+from srscene.runtime.machine import Machine, cpu_threads, first_process, local_rank
 from tests.options import section
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -38,117 +33,35 @@ def test_threads_are_those_that_the_user_allows(monkeypatch):
     assert describe(CPU).startswith("CPU, ")
 
 
-PLACES = {
-    "torchrun": {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"},
-    "srun": {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": "1"},
-    "Open MPI": {
-        "OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_SIZE": "8", "OMPI_COMM_WORLD_LOCAL_RANK": "1"
-    },
-    "MPICH": {"PMI_RANK": "5", "PMI_SIZE": "8", "MPI_LOCALRANKID": "1"},
-}  # fmt: skip
+RANKS = {
+    "torchrun": {"RANK": "5", "LOCAL_RANK": "1"},
+    "srun": {"SLURM_PROCID": "5", "SLURM_LOCALID": "1"},
+    "Open MPI": {"OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_LOCAL_RANK": "1"},
+    "MPICH": {"PMI_RANK": "5", "MPI_LOCALRANKID": "1"},
+}
 
 
-@pytest.mark.parametrize("launcher", PLACES)
-def test_a_launcher_tells_a_process_its_place(monkeypatch, launcher):
-    assert launched() == Place(0, 1, 0)
-    for name, value in PLACES[launcher].items():
+@pytest.mark.parametrize("launcher", RANKS)
+def test_a_launcher_numbers_its_processes(monkeypatch, launcher):
+    assert (first_process(), local_rank()) == (True, 0)
+    for name, value in RANKS[launcher].items():
         monkeypatch.setenv(name, value)
-    assert launched() == Place(5, 8, 1)
-    monkeypatch.setenv("WORLD_SIZE", "1")  # left by something: it says nothing of the others
-    assert launched() == Place(5, 8, 1) or launcher == "torchrun"
+    assert (first_process(), local_rank()) == (False, 1)
 
 
-def test_a_batch_script_of_several_tasks_is_one_process(monkeypatch):
-    monkeypatch.setenv("SLURM_NTASKS", "8")
-    monkeypatch.setenv("SLURM_PROCID", "0")
-    assert launched() == Place()
+@pytest.mark.parametrize(("visible", "number", "index"), [(4, "2", 2), (4, "", 0), (1, "3", 0)])
+def test_a_process_takes_the_gpu_of_its_number(monkeypatch, visible, number, index):
+    """Of those that it sees: a scheduler may show each process its own one alone."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
+    monkeypatch.setenv("LOCAL_RANK", number)
+    assert pick_device() == torch.device("cuda", index)
 
 
-@pytest.mark.parametrize("environment", [
-    {"WORLD_SIZE": "2"}, {"WORLD_SIZE": "2", "RANK": "2", "LOCAL_RANK": "0"},
-    {"WORLD_SIZE": "two", "RANK": "0", "LOCAL_RANK": "0"},
-])  # fmt: skip
-def test_half_a_launcher_is_refused(monkeypatch, environment):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(BadInput, match="expected RANK, WORLD_SIZE, LOCAL_RANK as a launcher sets them"):
-        launched()
-
-
-GPUS = ["GPU-a", "GPU-b", "GPU-c", "GPU-d"]
-
-
-@pytest.fixture
-def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A machine with four GPUs, as CUDA shows them; return the numbers of those that were chosen."""
-    chosen: list[int] = []
-
-    def visible() -> list[str]:
-        numbers = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3")
-        return [GPUS[int(number)] for number in numbers.split(",") if number]
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(visible()))
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(visible()))
-    monkeypatch.setattr(
-        torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=visible()[number])
-    )
-    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
-    monkeypatch.setattr(leases.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(device, "_LEASE", [])
-    return chosen
-
-
-def test_a_stage_takes_the_first_gpu_that_no_other_has(gpus: list[int]) -> None:
-    other = leases.take("train", GPUS)
-    assert [take_device("upscale"), take_device("upscale")] == [torch.device("cuda", 1)] * 2
-    assert gpus == [1, 1]
-    assert leases.take("train", GPUS).index == 2
-    other.release()
-
-
-def test_of_those_that_the_user_leaves(gpus: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    other = leases.take("train", GPUS[1:])
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
-    assert take_device("upscale") == torch.device("cuda", 1)
-    free = [leases.take("train", GPUS) for _ in range(2)]
-    assert [lease.index for lease in free] == [0, 3]
-    other.release()
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert take_device("upscale") == CPU
-
-
-def test_a_launchers_process_takes_the_gpu_of_its_number_on_the_node(
-    gpus: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name, value in {"RANK": "6", "WORLD_SIZE": "8", "LOCAL_RANK": "2"}.items():
-        monkeypatch.setenv(name, value)
-    assert take_device("upscale") == torch.device("cuda", 2)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")  # a scheduler that shows each its own
-    assert take_device("upscale") == torch.device("cuda", 0)
-    assert gpus == [2, 0]
-    assert not list(tmp_path.iterdir())  # no lease
-
-
-def test_a_launcher_of_one_process_does_not_choose_the_gpu(
-    gpus: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}.items():
-        monkeypatch.setenv(name, value)
-    other = leases.take("train", GPUS)
-    assert take_device("train") == torch.device("cuda", 1)
-    PartialState._reset_state()
-    try:
-        assert PartialState(cpu=True).distributed_type == DistributedType.NO
-    finally:
-        PartialState._reset_state()
-    other.release()
-
-
-def test_pretended_gpus_are_leased(tmp_path: Path, gpus: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(leases.PRETENDED, "x,y")
-    assert take_device("train") == CPU
-    assert leases.take("train", ["x", "y"]).index == 1
-    assert gpus == []
+def test_without_a_gpu_it_is_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device() == CPU
+    assert kind_of(CPU) == "cpu"
 
 
 def _fits_up_to(limit: int, words: str = "") -> Callable[[int], int]:
@@ -180,16 +93,6 @@ def test_the_next_run_begins_with_what_fitted(tmp_path: Path) -> None:
     assert (fitting(tmp_path, 16), fitting(tmp_path, 4)) == (8, 4)
     assert halving("upscale", _fits_up_to(2), 8, tmp_path) == 2
     assert fitting(tmp_path, 16) == 2
-
-
-def test_the_first_process_speaks_for_all(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for rank, said in (("0", "upscale: out of memory; going on with batches of 4\n"), ("1", "")):
-        for name, value in {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank}.items():
-            monkeypatch.setenv(name, value)
-        halving("upscale", _fits_up_to(4), 8)
-        assert capsys.readouterr().out == said
 
 
 def test_too_little_memory_for_one_image() -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from srscene.cli import app
 from srscene.runtime.console import BadInput
 from srscene.runtime.leftovers import DONE, IN_USE, UNFINISHED, leftovers, with_keys
-from srscene.runtime.parts import claimed, work_folder
+from srscene.runtime.parts import claimed
 
 HOLD = """
 import sys
@@ -37,7 +37,9 @@ def scratch(*arguments: str) -> str:
 @pytest.fixture
 def three(tmp_path: Path) -> Iterator[Path]:
     """Unfinished, finished, and in another process's use."""
-    (work_folder("upscale", "killed") / "shard.part").write_bytes(bytes(12_000))
+    with pytest.raises(KeyboardInterrupt), claimed("upscale", "killed") as folder:  # noqa: PT012
+        (folder / "shard.part").write_bytes(bytes(12_000))
+        raise KeyboardInterrupt
     pipe = subprocess.PIPE
     holder = subprocess.Popen([sys.executable, "-c", HOLD], stdin=pipe, stdout=pipe, text=True)
     assert holder.stdout

@@ -1,73 +1,33 @@
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from srscene.runtime.parts import (
-    NOTES,
+    claim,
     claimed,
     clean,
-    code,
-    fingerprint,
     folders,
     kept,
+    locked,
     piece,
     publish,
     remove,
-    work_folder,
 )
 
 
-@pytest.fixture
-def files(tmp_path):
-    folder = tmp_path / "package"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "a.py").write_bytes(b"a")
-    (folder / "deep" / "b.txt").write_bytes(b"b")
-    (folder / "c.pyc").write_bytes(b"c")
-    return folder
-
-
-def test_the_same_work_has_the_same_fingerprint(files, tmp_path):
-    first = fingerprint({"scale": 4, "name": "hat"}, code(files))
-    assert first == fingerprint({"name": "hat", "scale": 4}, code(files))
-    assert len(first) == 16
-    moved = files.rename(tmp_path / "elsewhere")
-    assert first == fingerprint({"scale": 4, "name": "hat"}, code(moved))
-    (moved / "c.pyc").unlink()
-    assert first == fingerprint({"scale": 4, "name": "hat"}, code(moved))
-
-
-def test_other_settings_other_bytes_or_other_names_have_another(files):
-    settings = {"scale": 4}
-    seen = {fingerprint(settings, code(files)), fingerprint({"scale": 2}, code(files)), fingerprint(settings)}
-    (files / "a.py").write_bytes(b"x")
-    seen.add(fingerprint(settings, code(files)))
-    (files / "a.py").rename(files / "c.py")
-    seen.add(fingerprint(settings, code(files)))
-    (files / "d.py").write_bytes(b"")
-    seen.add(fingerprint(settings, code(files)))
-    seen.add(fingerprint(settings, code(files / "c.py")))
-    assert len(seen) == 7
-
-
-def test_swapped_contents_have_another_fingerprint(files):
-    before = fingerprint(None, code(files))
-    (files / "a.py").write_bytes(b"b")
-    (files / "deep" / "b.txt").write_bytes(b"a")
-    assert fingerprint(None, code(files)) != before
-
-
-def test_unfinished_work_lies_in_the_repository_that_dvc_was_started_in(tmp_path, monkeypatch):
+def test_work_lies_in_the_repository_that_dvc_was_started_in(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    folder = work_folder("upscale", "0123")
-    assert folder == tmp_path / ".scratch" / "upscale" / "0123"
-    (folder / "shard").touch()
-    assert (work_folder("upscale", "0123") / "shard").exists()  # asking again keeps it
+    with claimed("upscale", "0123") as folder:
+        assert folder == tmp_path / ".scratch" / "upscale" / "0123"
+        (folder / "shard").touch()
     monkeypatch.delenv("DVC_ROOT")
     monkeypatch.chdir(tmp_path)
-    assert (work_folder("upscale", "0123") / "shard").exists()
+    with claimed("upscale", "0123") as folder:
+        assert (folder / "shard").exists()
 
 
 def test_publish_replaces_the_out_and_keeps_the_pieces(tmp_path):
@@ -128,14 +88,12 @@ def test_a_piece_counts_as_long_as_it_is_as_it_was_written(tmp_path):
     for text in ("one", "two"):
         write_piece(path, text)
         assert kept(path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [NOTES, path.name]
-    checked = subprocess.run(["sha256sum", "-c", NOTES], cwd=tmp_path, capture_output=True, text=True)
-    assert checked.stdout.splitlines() == ["checkpoint.pt: FAILED", "checkpoint.pt: OK"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, f"{path.name}.sha256"]
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "folder", "no note", "folder of notes", "link"])
 def test_a_damaged_piece_is_dropped_in_a_line(tmp_path, capsys, damage):
-    path, notes = tmp_path / "shard.h5", tmp_path / NOTES
+    path, notes = tmp_path / "shard.h5", tmp_path / "shard.h5.sha256"
     write_piece(path, "content")
     if damage == "folder":
         path.unlink()
@@ -163,10 +121,11 @@ def test_a_damaged_piece_is_dropped_in_a_line(tmp_path, capsys, damage):
 def test_a_kill_between_note_and_name_leaves_the_former_piece(tmp_path):
     path = tmp_path / "checkpoint.pt"
     write_piece(path, "first")
-    with (tmp_path / NOTES).open("a") as notes:
-        notes.write(f"{'0' * 64}  checkpoint.pt\n0123")  # the next one's, and half of another line
-    assert kept(path)
+    shutil.copy(path, tmp_path / "former")
     write_piece(path, "second")
+    (tmp_path / "former").replace(path)  # the note is the second one's
+    assert kept(path)
+    write_piece(path, "third")
     assert kept(path)
 
 
@@ -215,3 +174,59 @@ def test_finished_work_stays_for_who_waits_for_it(place):
     assert waiting.communicate(timeout=60)[0] == "True\n"
     clean()
     assert list((place / ".scratch" / "upscale").iterdir()) == []
+
+
+WORK = """
+import sys, time
+from pathlib import Path
+from srscene.runtime.parts import claim, piece
+for part in claim([Path(f"part-{number}") for number in range(int(sys.argv[1]))]):
+    print(part, flush=True)
+    time.sleep(float(sys.argv[2]))
+    with piece(part) as temporary:
+        temporary.write_text(part.name)
+"""
+
+
+def worker(folder, parts, seconds):
+    command = [sys.executable, "-c", WORK, str(parts), str(seconds)]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_workers_share_the_parts_and_compute_none_twice(tmp_path, count):
+    workers = [worker(tmp_path, 12, 0.02) for _ in range(count)]
+    computed = [line for each in workers for line in each.communicate(timeout=60)[0].split()]
+    assert [each.returncode for each in workers] == [0] * count
+    assert sorted(computed) == sorted(f"part-{number}" for number in range(12))
+    assert {path.name for path in tmp_path.iterdir() if path.suffix == ""} == set(computed)
+    assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_part_whose_worker_died_goes_to_another(tmp_path):
+    first = worker(tmp_path, 3, 60)
+    assert first.stdout.readline() == "part-0\n"
+    second = worker(tmp_path, 3, 0.01)
+    assert [second.stdout.readline() for _ in range(2)] == ["part-1\n", "part-2\n"]
+    assert second.poll() is None  # it waits for the first one's part
+    first.kill()
+    first.communicate()
+    assert second.communicate(timeout=60)[0] == "part-0\n"
+    assert second.returncode == 0
+    assert all(kept(tmp_path / f"part-{number}") for number in range(3))
+
+
+def test_a_part_whose_computation_failed_is_free_again(tmp_path):
+    parts = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(RuntimeError), closing(claim(parts)) as claims:  # noqa: PT012
+        next(claims)
+        raise RuntimeError
+    assert next(claim(parts)) == parts[0]
+
+
+def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path):
+    """Else one process would hold a file that nobody else sees."""
+    with locked(tmp_path / "lock"):
+        (tmp_path / "lock").unlink()
+        with locked(tmp_path / "lock", wait=False) as other:
+            assert other

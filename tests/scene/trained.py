@@ -68,13 +68,15 @@ def run_pipeline(folder: Path) -> Trained:
         ingest(Path("raw"), Path("data/patches"), "synthetic", section("datasets.bigearthnet", IngestOptions))
         weights, upscale = options_of("srresnet")
         fit = section("upscalers.srresnet.weights", weights, source="fit", fit=FIT)
-        prepare_weights("srresnet", fit, PatchStore("data/patches"), 0, Path("models/upscaler"))
+        prepare_weights("srresnet", fit, PatchStore("data/patches"), 0, Path("models/upscaler"), "test")
         options = section("upscalers.srresnet.upscale", upscale, precision="fp32")
         store = PatchStore("data/patches")
-        upscale_store("srresnet", options, MACHINE, store, Path("models/upscaler"), Path("data/upscaled"))
+        upscale_store(
+            "srresnet", options, MACHINE, store, Path("models/upscaler"), Path("data/upscaled"), "test"
+        )
         upscaled, classifier = PatchStore("data/upscaled"), Path("models/classifier")
         quickly = quick(epochs=3, crop=0.3, batch_size=4)
-        train(upscaled, "test_resnet", quickly, 0, MACHINE, classifier, Path("training.csv"))
+        train(upscaled, "test_resnet", quickly, 0, MACHINE, classifier, Path("training.csv"), "test")
         predict(upscaled, classifier, MACHINE, Path("data/predictions.h5"))
     images = np.stack([patch.image for patch in made[TRAIN:]])
     rows = images.reshape(ROWS, COLUMNS, SIDE, SIDE, 3)

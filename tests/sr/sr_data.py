@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from srscene.core.store import SPLITS, Patch, PatchStore, shard_path
-from srscene.core.writer import ShardWriter
+from srscene.core.store import SPLITS, Patch, PatchStore
+from srscene.core.writer import write_store
 from srscene.sr.common.names import options_of
 from tests.options import section
 
@@ -62,10 +62,12 @@ def store(
     attributes: dict[str, Any] | None = None,
 ) -> PatchStore:
     """A store of `pixels` whose splits and labels take turns."""
-    with ShardWriter(shard_path(folder, 0), attributes) as writer:
-        for index, image in enumerate(pixels):
-            labels = np.zeros(19, np.uint8)
-            labels[index % 19] = 1
-            reference = None if references is None else references[index]
-            writer.add(Patch(f"patch_{index}", SPLITS[index % 3], labels, image, reference))
+    labels = np.eye(19, dtype=np.uint8)
+    patches = [
+        Patch(f"patch_{index}", SPLITS[index % 3], labels[index % 19], image)
+        for index, image in enumerate(pixels)
+    ]
+    if references is not None:
+        patches = [patch._replace(reference=image) for patch, image in zip(patches, references, strict=True)]
+    write_store(folder, patches, attributes or {})
     return PatchStore(folder)

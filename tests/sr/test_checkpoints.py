@@ -30,7 +30,7 @@ def prepare(name: str, source: str, folder: Path) -> Card:
     """What the stage `weights` does with an upscaler's weights, into `folder / "out"`."""
     patches = store(folder / "patches", images(3, 8, 8))
     module = import_module(f"srscene.sr.{name}.weights")
-    card: Card = module.prepare(weights_options(name, source=source), patches, None, folder / "out")
+    card: Card = module.prepare(weights_options(name, source=source), patches, None, folder / "out", "test")
     return card
 
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from srscene.core.store import Patch, PatchStore, Split, shard_path
-from srscene.core.writer import ShardWriter
+from srscene.core.store import Patch, PatchStore, Split
+from srscene.core.writer import write_store
 from srscene.runtime.console import BadInput
 from srscene.sr.common.checkpoints import weights_file
 from srscene.sr.common.upscaler import Card, find
@@ -41,13 +41,15 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def prepare(patches: PatchStore, folder: Path, seed: int = 0, **changes: Any) -> Path:
     """Fit the smallest network, with some options replaced; return the file of its weights."""
     options = weights_options("srresnet", source="fit", fit=SMALL | changes)
-    prepare_srresnet(options, patches, seed, folder)
+    prepare_srresnet(options, patches, seed, folder, f"{patches.digest} {options} {seed}")
     return weights_file(folder)
 
 
 def fitted(patches: PatchStore, **changes: Any) -> Card:
     options = weights_options("srresnet", fit=SMALL | changes).fit
-    return fit(partial(new, options.features, options.blocks), patches, options, 0)[1]
+    return fit(
+        partial(new, options.features, options.blocks), patches, options, 0, f"{patches.digest} {options}"
+    )[1]
 
 
 def referenced(folder: Path, count: int = 9, side: int = 96) -> PatchStore:
@@ -77,14 +79,16 @@ from pathlib import Path
 from srscene.core.store import PatchStore
 from srscene.sr.srresnet.options import WeightsOptions
 from srscene.sr.srresnet.weights import prepare
-prepare(WeightsOptions.model_validate_json(sys.argv[1]), PatchStore("patches"), 0, Path("killed"))
+options = WeightsOptions.model_validate_json(sys.argv[1])
+prepare(options, PatchStore("patches"), 0, Path("killed"), sys.argv[2])
 """
 
 
 def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     patches = referenced(tmp_path / "patches")
     options = weights_options("srresnet", source="fit", fit=SMALL | {"steps": 600})
-    process = subprocess.Popen([sys.executable, "-c", KILLED, options.model_dump_json()], cwd=tmp_path)
+    command = [sys.executable, "-c", KILLED, options.model_dump_json(), f"{patches.digest} {options} 0"]
+    process = subprocess.Popen(command, cwd=tmp_path)
     try:
         while not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt")):
             assert process.poll() is None, "ended before its first checkpoint"
@@ -105,7 +109,7 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, capsys: pytest.C
 def test_hat_can_be_fitted(tmp_path: Path) -> None:
     small = {"features": 12, "groups": 1, "blocks": 2, "window": 4, "steps": 2, "batch_size": 1, "crop": 8}
     options = weights_options("hat", source="fit", fit=small | {"precision": "fp32"})
-    prepare_hat(options, store(tmp_path / "p", images(3, 40, 40)), 0, tmp_path)
+    prepare_hat(options, store(tmp_path / "p", images(3, 40, 40)), 0, tmp_path, "test")
     upscale = find("hat").load(upscale_options("hat"), tmp_path, torch.device("cpu"), "fp32")
     assert upscale(torch.zeros(1, 10, 10, 3, dtype=torch.uint8), ["a"]).shape == (1, 40, 40, 3)
 
@@ -122,8 +126,7 @@ def test_without_a_val_split(tmp_path: Path) -> None:
 
 
 def write_split(folder: Path, split: Split) -> None:
-    with ShardWriter(shard_path(folder, 0)) as writer:
-        writer.add(Patch("a", split, np.zeros(19, np.uint8), images(1, 40, 40)[0]))
+    write_store(folder, [Patch("a", split, np.zeros(19, np.uint8), images(1, 40, 40)[0])], {})
 
 
 def test_fp16_cannot_fit() -> None:
@@ -141,7 +144,7 @@ def test_bf16_is_another_fit(tmp_path: Path) -> None:
 def test_without_a_seed(tmp_path: Path) -> None:
     options = weights_options("srresnet", source="fit", fit=SMALL)
     with pytest.raises(ValueError, match="a fit needs a seed"):
-        prepare_srresnet(options, referenced(tmp_path / "patches"), None, tmp_path)
+        prepare_srresnet(options, referenced(tmp_path / "patches"), None, tmp_path, "test")
 
 
 def test_wald_pairs_are_cut_to_whole_coarse_pixels(tmp_path: Path) -> None:
@@ -212,7 +215,7 @@ def test_a_fit_that_diverges_is_one_line(tmp_path: Path, learning_rate: float) -
     wild = options.fit.model_copy(update={"learning_rate": learning_rate})  # params.yaml may have 10 at most
     options = options.model_copy(update={"fit": wild})
     with pytest.raises(BadInput, match=r"not finite from step \d+ on; lower fit.learning_rate") as error:
-        prepare_srresnet(options, referenced(tmp_path / "patches"), 0, tmp_path / "out")
+        prepare_srresnet(options, referenced(tmp_path / "patches"), 0, tmp_path / "out", "test")
     assert "\n" not in str(error.value)
     assert not list(tmp_path.glob(".scratch/weights/*/checkpoint.pt"))
     assert not (tmp_path / "out/weights.safetensors").exists()

@@ -1,4 +1,4 @@
-"""The runner, as the stage `upscale` calls it: whole, killed, run twice at once, short of memory."""
+"""The runner, as the stage `upscale` calls it: whole, killed, by several workers, short of memory."""
 
 import json
 import re
@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from srscene.core import codec
-from srscene.core import writer as shard_writer
 from srscene.core.store import PatchStore, shard_path
+from srscene.core.writer import PER_SHARD
+from srscene.runtime import files
 from srscene.runtime.console import BadInput
 from srscene.runtime.files import sha256
 from srscene.runtime.machine import Machine
@@ -38,16 +39,17 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "weights").mkdir()
 
 
-def shards_of(monkeypatch: pytest.MonkeyPatch, count: int, side: int) -> None:
-    """Let a shard hold `count` pictures of this side."""
-    monkeypatch.setattr(shard_writer, "SHARD_BYTES", count * side * side * 3)
-
-
 def upscale(
-    name: str, patches: PatchStore, out: Path, batch_size: int | str = "auto", **options: Any
+    name: str,
+    patches: PatchStore,
+    out: Path,
+    batch_size: int | str = "auto",
+    per_shard: int = PER_SHARD,
+    **options: Any,
 ) -> PatchStore:
     machine = Machine(batch_size=batch_size, workers="auto")  # type: ignore[arg-type]
-    upscale_store(name, upscale_options(name, **options), machine, patches, Path("weights"), out)
+    chosen, key = upscale_options(name, **options), f"{name} {options} {patches.digest} {per_shard}"
+    upscale_store(name, chosen, machine, patches, Path("weights"), out, key, per_shard)
     return PatchStore(out)
 
 
@@ -59,12 +61,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def test_everything_but_the_size_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_but_the_size_stays(tmp_path: Path) -> None:
     known = {"dataset": "synthetic", "bands": ["B04", "B03", "B02"], "reflectance_max": 2000}
     patches = store(tmp_path / "p", images(7, 12, 12), images(7, 48, 48), known)
-    shards_of(monkeypatch, 3, 48)
-    result = upscale("bicubic", patches, tmp_path / "out", batch_size=2)
-    assert [len(indices) for indices in result.shard_ranges()] == [3, 3, 1]
+    result = upscale("bicubic", patches, tmp_path / "out", batch_size=2, per_shard=3)
+    assert sorted(contents(tmp_path / "out")) == ["index.h5", *(f"shard-0000{n}.h5" for n in range(3))]
     assert result.names == patches.names
     assert np.array_equal(result.labels, patches.labels)
     assert np.array_equal(result.split, patches.split)
@@ -83,25 +84,22 @@ def test_none_changes_no_byte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("batch_size", "shard_size"), [(1, 7), (3, 7), (7, 2), (2, 3)])
 def test_bicubic_does_not_depend_on_batches_and_shards(
-    tmp_path: Path, batch_size: int, shard_size: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, batch_size: int, shard_size: int
 ) -> None:
     patches = store(tmp_path / "p", images(7, 12, 12))
     reference = upscale("bicubic", patches, tmp_path / "reference", batch_size=1)
-    shards_of(monkeypatch, shard_size, 48)
-    result = upscale("bicubic", patches, tmp_path / "out", batch_size=batch_size)
-    assert len(result.shards) == -(-7 // shard_size)
+    result = upscale("bicubic", patches, tmp_path / "out", batch_size, shard_size)
+    assert result.shard_of(6) == shard_path(tmp_path / "out", 6 // shard_size)
     assert same_pictures(result, reference)
 
 
 @pytest.mark.parametrize("shard_size", [1, 4, 5])
-def test_a_network_does_not_see_shards(
-    tmp_path: Path, shard_size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_does_not_see_shards(tmp_path: Path, shard_size: int) -> None:
     checkpoint("msrresnet", tmp_path / "weights/weights.safetensors")
     patches = store(tmp_path / "p", images(7, 20, 20))
     reference = upscale("srresnet", patches, tmp_path / "reference", precision="fp32")
-    shards_of(monkeypatch, shard_size, 80)
-    assert same_pictures(upscale("srresnet", patches, tmp_path / "out", precision="fp32"), reference)
+    result = upscale("srresnet", patches, tmp_path / "out", per_shard=shard_size, precision="fp32")
+    assert same_pictures(result, reference)
 
 
 class Recorder(Bicubic):
@@ -136,8 +134,7 @@ def use(upscaler: Upscaler[Any], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_batch_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     use(recorder, monkeypatch)
-    shards_of(monkeypatch, 5, 48)
-    upscale("bicubic", store(tmp_path / "p", images(7, 12, 12)), tmp_path / "out", batch_size=3)
+    upscale("bicubic", store(tmp_path / "p", images(7, 12, 12)), tmp_path / "out", 3, per_shard=5)
     assert recorder.batches == [
         ["patch_0", "patch_1", "patch_2"],
         ["patch_3", "patch_4", "patch_4"],
@@ -159,11 +156,11 @@ def test_batches_are_halved_where_memory_runs_out(
     assert same_pictures(result, upscale("bicubic", patches, tmp_path / "reference"))
 
 
-def test_memory_that_runs_out_later_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_runs_out_later_loses_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(fits=2, short_at="patch_5")
     use(recorder, monkeypatch)
     patches = store(tmp_path / "p", images(8, 12, 12))
-    result = upscale("bicubic", patches, tmp_path / "out", batch_size=4)
+    result = upscale("bicubic", patches, tmp_path / "out", batch_size=4, per_shard=4)
     numbers = [[int(name.removeprefix("patch_")) for name in batch] for batch in recorder.batches]
     assert numbers == [[0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [6, 7]]
     monkeypatch.undo()
@@ -177,12 +174,12 @@ def test_the_next_run_begins_with_the_batch_that_fitted(
     patches = store(tmp_path / "p", images(12, 12, 12))
     use(Recorder(fits=2, fail_at="patch_9"), monkeypatch)
     with pytest.raises(RuntimeError, match="as planned"):
-        upscale("bicubic", patches, tmp_path / "out", batch_size=8)
+        upscale("bicubic", patches, tmp_path / "out", batch_size=8, per_shard=8)
     recorder = Recorder()
     use(recorder, monkeypatch)
     capsys.readouterr()
-    upscale("bicubic", patches, tmp_path / "out", batch_size=8)
-    assert recorder.batches[1][0] == "patch_8"
+    upscale("bicubic", patches, tmp_path / "out", batch_size=8, per_shard=8)
+    assert recorder.batches[0][0] == "patch_8"
     assert {len(batch) for batch in recorder.batches} == {2}
     assert "batches of 2: 12 patches" in capsys.readouterr().out
 
@@ -198,32 +195,15 @@ class Disk(NamedTuple):
 def test_the_room_that_is_asked_for_is_what_compressed_pictures_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """40 pictures of 48×48 and one colour: 276,480 bytes as they are, a twentieth of it compressed."""
+    """40 pictures of 48×48 and one colour: 276,480 bytes as they are, a fifth of it compressed."""
     patches = store(tmp_path / "p", np.full((40, 12, 12, 3), 80, np.uint8))
-    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: Disk(10**9, 0, 60_000))
-    with pytest.raises(BadInput, match="upscaling 40 patches needs 553 kB"):
-        upscale("bicubic", patches, tmp_path / "out", batch_size=4)
-    monkeypatch.setattr(codec, "LEAST", 1)
-    upscale("bicubic", patches, tmp_path / "out", batch_size=4)
-    written = sum(file.stat().st_size for file in (tmp_path / "out").iterdir())
-    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: Disk(10**9, 0, written // 4))
+    free = 120_000
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: Disk(10**9, 0, free))
+    with pytest.raises(BadInput, match=r"the 3 parts that are left needs .* kB"):
+        upscale("bicubic", patches, tmp_path / "out", batch_size=4, per_shard=10)
     shutil.rmtree(tmp_path / ".scratch")
-    with pytest.raises(BadInput, match="upscaling 40 patches needs"):
-        upscale("bicubic", patches, tmp_path / "out", batch_size=4)
-
-
-def test_slices_of_an_earlier_run_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    patches = store(tmp_path / "p", images(3, 12, 12))
-    use(Recorder(fail_at="patch_2"), monkeypatch)
-    with pytest.raises(RuntimeError, match="as planned"):
-        upscale("bicubic", patches, tmp_path / "out", batch_size=1)
-    (folder,) = (path for path in tmp_path.glob(".scratch/upscale/*") if path.is_dir())
-    slices = folder / "shard-00000.slices"
-    slices.mkdir()
-    (slices / "shard-00000.h5").write_bytes(b"finished by a run of more processes")
-    use(Recorder(), monkeypatch)
-    upscale("bicubic", patches, tmp_path / "out", batch_size=1)
-    assert not slices.exists()
+    monkeypatch.setattr(codec, "LEAST", 1)
+    upscale("bicubic", patches, tmp_path / "out", batch_size=4, per_shard=10)
 
 
 def test_not_even_one_patch_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,29 +212,18 @@ def test_not_even_one_patch_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         upscale("bicubic", store(tmp_path / "p", images(3, 12, 12)), tmp_path / "out", batch_size=4)
 
 
-def test_finished_work_counts_for_the_same_patches_and_options_only(
+def test_finished_parts_count_and_a_failed_one_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patches = store(tmp_path / "p", images(6, 12, 12))
-    shards_of(monkeypatch, 3, 48)
-
-    def begins_with(patches: PatchStore, **options: Any) -> str:
-        """Fail at patch_4; return the patch behind those that an earlier run finished."""
+    first: list[str] = []
+    for _ in range(2):
         recorder = Recorder(fail_at="patch_4")
         use(recorder, monkeypatch)
         with pytest.raises(RuntimeError, match="as planned"):
-            upscale("bicubic", patches, tmp_path / "out", batch_size=1, **options)
-        return recorder.batches[1][0]  # the first batch tells the scale
-
-    assert begins_with(patches) == "patch_1"
-    assert begins_with(patches) == "patch_4"  # also what it has of a shard stays
-    assert begins_with(patches, scale=2) == "patch_1"
-    assert begins_with(store(tmp_path / "q", images(6, 12, 12, seed=1))) == "patch_1"
-    (tmp_path / "weights/weights.safetensors").write_bytes(b"new")
-    assert begins_with(patches) == "patch_1"
-    (tmp_path / "weights/configs.json").write_text("{}")
-    assert begins_with(patches) == "patch_1"
-    assert begins_with(patches) == "patch_4"
+            upscale("bicubic", patches, tmp_path / "out", batch_size=1, per_shard=3)
+        first.append(recorder.batches[0][0])
+    assert first == ["patch_0", "patch_3"]
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".scratch/upscale/*/*.tmp"))
 
@@ -262,21 +231,19 @@ def test_finished_work_counts_for_the_same_patches_and_options_only(
 ALONE = """
 import sys
 from pathlib import Path
-from srscene.core import writer as shard_writer
 from srscene.runtime.machine import Machine
 from srscene.core.store import PatchStore
 from srscene.sr.realesrgan.options import UpscaleOptions
 from srscene.sr.run import upscale_store
-shard_writer.CHECKPOINT_SECONDS = float(sys.argv[2])
 machine = Machine(batch_size=2, workers="auto")
 options = UpscaleOptions(precision="fp32", compile=False)
-upscale_store("realesrgan", options, machine, PatchStore("p"), Path("weights"), Path(sys.argv[1]))
+upscale_store("realesrgan", options, machine, PatchStore("p"), Path("weights"), Path(sys.argv[1]), "test", 4)
 """
 
 
-def start(folder: Path, out: str, checkpoint_seconds: float = 30) -> "subprocess.Popen[str]":
-    """Upscale the store `p` in a process of its own, safe on disk after each batch or every 30 s."""
-    command = [sys.executable, "-c", ALONE, out, str(checkpoint_seconds)]
+def start(folder: Path, out: str) -> "subprocess.Popen[str]":
+    """Upscale the store `p` in a process of its own, in parts of four patches."""
+    command = [sys.executable, "-c", ALONE, out]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
 
 
@@ -287,63 +254,64 @@ def wait_for(process: "subprocess.Popen[str]", folder: Path, pattern: str) -> Pa
     return found[0]
 
 
-def test_a_run_killed_inside_a_shard_goes_on_at_the_piece(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def slow(tmp_path: Path) -> PatchStore:
+    """Patches that take a few seconds, in ten parts."""
     checkpoint("rrdbnet", tmp_path / "weights/weights.safetensors")
-    patches = store(tmp_path / "p", images(40, 24, 24))
-    process = start(tmp_path, "out", checkpoint_seconds=0)
+    return store(tmp_path / "p", images(40, 24, 24))
+
+
+def alone(patches: PatchStore, out: Path) -> dict[str, bytes]:
+    """Return what one run without scratch makes of them."""
+    machine, chosen = Machine(batch_size=2, workers="auto"), upscale_options("realesrgan", precision="fp32")
+    upscale_store("realesrgan", chosen, machine, patches, Path("weights"), out, "another key", 4)
+    return contents(out)
+
+
+def test_a_killed_run_loses_the_part_in_hand_alone(tmp_path: Path) -> None:
+    patches = slow(tmp_path)
+    process = start(tmp_path, "out")
     try:
-        journal = wait_for(process, tmp_path, ".scratch/upscale/*/shard-00000.journal")
-        while journal.read_text().count("\n") < 2:
-            assert process.poll() is None, "ended too early"
-            time.sleep(0.005)
+        wait_for(process, tmp_path, ".scratch/upscale/*/shard-00002.h5")
     finally:
         process.kill()
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
-    safe = [
-        name
-        for line in journal.read_text().splitlines()
-        for name in json.loads(line.partition(" ")[2])["names"]
-    ]
-    assert 4 <= len(safe) < 40
-
-    batches = []
-    whole_batch = run.Enlarge.__call__
-
-    def noted(enlarge: run.Enlarge, batch: run.Batch) -> run.Fetch:
-        batches.append(list(batch.indices))
-        return whole_batch(enlarge, batch)
-
-    monkeypatch.setattr(run.Enlarge, "__call__", noted)
-    result = upscale("realesrgan", patches, tmp_path / "out", batch_size=2, precision="fp32")
-    assert batches[1:] == [[at, at + 1] for at in range(len(safe), 40, 2)]
-    assert result.names == patches.names
-    upscale("realesrgan", patches, tmp_path / "whole", batch_size=2, precision="fp32")
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
-    assert [file.name for file in (tmp_path / "out").iterdir()] == ["shard-00000.h5"]
+    finished = {shard: shard.stat().st_ino for shard in tmp_path.glob(".scratch/upscale/*/shard-*.h5")}
+    assert 3 <= len(finished) < 10
+    assert start(tmp_path, "out").wait() == 0
+    assert all(shard.stat().st_ino == number for shard, number in finished.items())
+    assert contents(tmp_path / "out") == alone(patches, tmp_path / "whole")
 
 
-def test_two_processes_with_the_same_work(tmp_path: Path) -> None:
-    """The second one waits, says so, and ends as well as the first."""
-    checkpoint("rrdbnet", tmp_path / "weights/weights.safetensors")
-    store(tmp_path / "p", images(24, 24, 24))
-    first = start(tmp_path, "first")
-    wait_for(first, tmp_path, ".scratch/upscale/*/*.part")
-    first.send_signal(signal.SIGSTOP)
-    second = start(tmp_path, "second")
-    assert second.stdout
-    waiting = second.stdout.readline()
-    first.send_signal(signal.SIGCONT)
-    said = [process.communicate(timeout=120)[0] for process in (first, second)]
-    assert [first.returncode, second.returncode] == [0, 0]
-    assert "another process does the same work" in waiting
-    assert "another process" not in said[0]
+@pytest.mark.parametrize("count", [2, 4])
+def test_workers_share_the_parts(tmp_path: Path, count: int) -> None:
+    patches = slow(tmp_path)
+    workers = [start(tmp_path, "out") for _ in range(count)]
+    assert [worker.wait(120) for worker in workers] == [0] * count
+    assert contents(tmp_path / "out") == alone(patches, tmp_path / "whole")
+
+
+def test_a_worker_that_comes_later_takes_over_what_a_killed_one_held(tmp_path: Path) -> None:
+    patches = slow(tmp_path)
+    first = start(tmp_path, "out")
+    wait_for(first, tmp_path, ".scratch/upscale/*/shard-00001.h5")
+    second = start(tmp_path, "out")
+    wait_for(second, tmp_path, ".scratch/upscale/*/shard-00004.h5")
+    first.kill()
+    assert second.wait(120) == 0
+    assert contents(tmp_path / "out") == alone(patches, tmp_path / "whole")
+
+
+def test_a_worker_in_another_place_shares_the_scratch(tmp_path: Path) -> None:
+    """As two experiments of one repository, or two nodes, do; each publishes where it is."""
+    patches = slow(tmp_path)
+    first, second = start(tmp_path, "first"), start(tmp_path, "second")
+    assert [worker.wait(120) for worker in (first, second)] == [0, 0]
     shard = shard_path(next(tmp_path.glob(".scratch/upscale/*/finished")).parent, 0)
-    assert (tmp_path / "first" / shard.name).stat().st_ino == shard.stat().st_ino  # it was made once
-    assert (tmp_path / "second" / shard.name).stat().st_ino == shard.stat().st_ino
-    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+    assert (tmp_path / "first" / shard.name).samefile(shard)  # it was made once
+    assert (tmp_path / "second" / shard.name).samefile(shard)
+    whole = alone(patches, tmp_path / "whole")
+    assert contents(tmp_path / "first") == contents(tmp_path / "second") == whole
 
 
 def test_finished_work_is_published_again_and_damaged_shards_are_made_again(
@@ -351,18 +319,17 @@ def test_finished_work_is_published_again_and_damaged_shards_are_made_again(
 ) -> None:
     """As after a kill while DVC hashed the outs."""
     patches = store(tmp_path / "p", images(8, 12, 12))
-    shards_of(monkeypatch, 2, 48)
-    upscale("bicubic", patches, tmp_path / "out", batch_size=1)
+    upscale("bicubic", patches, tmp_path / "out", batch_size=1, per_shard=2)
     expected = contents(tmp_path / "out")
 
     def again() -> list[str]:
-        """Upscale again; return the patches that were computed, but for the first, which tells the scale."""
+        """Upscale again; return the patches that were computed."""
         recorder = Recorder()
         with monkeypatch.context() as patched:
             use(recorder, patched)
-            upscale("bicubic", patches, tmp_path / "out", batch_size=1)
+            upscale("bicubic", patches, tmp_path / "out", batch_size=1, per_shard=2)
         assert contents(tmp_path / "out") == expected
-        return [name for batch in recorder.batches[1:] for name in batch]
+        return [name for batch in recorder.batches for name in batch]
 
     assert again() == []
     folder = next(tmp_path.glob(".scratch/upscale/*/finished")).parent
@@ -375,7 +342,7 @@ def test_finished_work_is_published_again_and_damaged_shards_are_made_again(
     second.write_bytes(b"")
     third.mkdir()
     capsys.readouterr()
-    assert again() == ["patch_1", "patch_2", "patch_3", "patch_4", "patch_5"]
+    assert again() == ["patch_0", "patch_1", "patch_2", "patch_3", "patch_4", "patch_5"]
     assert capsys.readouterr().out.count("not as it was written") == 3
     assert again() == []
 
@@ -385,7 +352,7 @@ def test_a_store_tells_how_it_was_made(tmp_path: Path) -> None:
     given = checkpoint("msrresnet", tmp_path / "given.safetensors")
     patches = store(tmp_path / "p", images(4, 30, 30))
     models = tmp_path / "weights"
-    prepare_weights("srresnet", weights_options("srresnet", source=str(given)), patches, None, models)
+    prepare_weights("srresnet", weights_options("srresnet", source=str(given)), patches, None, models, "test")
     result = upscale("srresnet", patches, tmp_path / "out", precision="bf16")
     attributes = json.loads(json.dumps(PatchStore(tmp_path / "out").attributes))
     assert attributes["options"] == {"precision": "bf16", "compile": False}
@@ -407,7 +374,7 @@ def test_the_card_tells_where_weights_come_from(tmp_path: Path, capsys: pytest.C
     patches = store(tmp_path / "p", images(3, 12, 12))
     (tmp_path / "models").mkdir()
     (tmp_path / "models/old").touch()
-    prepare_weights("srresnet", options, patches, None, tmp_path / "models")
+    prepare_weights("srresnet", options, patches, None, tmp_path / "models", "test")
     card = json.loads((tmp_path / "models/card.json").read_text())
     assert card["sr"] == "srresnet"
     assert card["options"] == options.model_dump()
@@ -418,7 +385,7 @@ def test_the_card_tells_where_weights_come_from(tmp_path: Path, capsys: pytest.C
 
 def test_without_weights_there_is_a_card_alone(tmp_path: Path) -> None:
     patches = store(tmp_path / "p", images(3, 12, 12))
-    prepare_weights("bicubic", weights_options("bicubic"), patches, None, tmp_path / "models")
+    prepare_weights("bicubic", weights_options("bicubic"), patches, None, tmp_path / "models", "test")
     card = json.loads((tmp_path / "models/card.json").read_text())
     assert card == {"sr": "bicubic", "source": "none", "parameters": 0, "options": {}}
     assert [file.name for file in (tmp_path / "models").iterdir()] == ["card.json"]
@@ -430,7 +397,9 @@ def test_official_weights_without_a_network(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("no_proxy", "")
     patches = store(tmp_path / "p", images(3, 12, 12))
     with pytest.raises(BadInput) as error:
-        prepare_weights("hat", weights_options("hat", source="official"), patches, None, tmp_path / "models")
+        prepare_weights(
+            "hat", weights_options("hat", source="official"), patches, None, tmp_path / "models", "test"
+        )
     assert "\n" not in str(error.value)
     for part in (
         "checkpoints/HAT_SRx4_ImageNet-pretrain.pth: not there",
@@ -440,16 +409,6 @@ def test_official_weights_without_a_network(tmp_path: Path, monkeypatch: pytest.
         assert part in str(error.value)
     assert not (tmp_path / "models").exists()
     assert not (tmp_path / "models.tmp").exists()
-
-
-def test_an_upscalers_data_counts_as_its_code(tmp_path: Path) -> None:
-    (tmp_path / "weights/weights.safetensors").touch()
-    (tmp_path / "weights/configs.json").touch()
-    files = run._files("seesr", tmp_path / "weights")
-    names = {file.name for file in files}
-    assert {"run.py", "options.py", "tagger.py", "ram_tag_list.txt", "upscaler.py", "configs.json"} <= names
-    assert "weights.py" not in names
-    assert not any(file.suffix in (".pyc", ".safetensors") or "hat" in file.parts for file in files)
 
 
 def test_upscale_runs_without_the_code_of_weights(tmp_path: Path) -> None:

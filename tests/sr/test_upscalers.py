@@ -41,7 +41,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         given = checkpoint(model, folder / "given.safetensors").resolve()
         options = weights_options(request.param, source=str(given))
         prepare = import_module(f"srscene.sr.{request.param}.weights").prepare
-        card = prepare(options, store(folder / "patches", images(3, 24, 24)), None, folder)
+        card = prepare(options, store(folder / "patches", images(3, 24, 24)), None, folder, "test")
         assert card["source"] == "file"
         assert card["parameters"] > 0
         assert len(card["sha256"]) == 64

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
+from srscene.runtime.params import parse
 from srscene.sweep.experiments import locked_out
 from srscene.sweep.run import PATIENCE
 from tests.compare.toy_repo import log_of, make_toy, names, runs, wait
+from tests.options import written
 from tests.pipeline.repository import PYTHON, Repo
 
 SRSCENE = str(PYTHON / "srscene")
@@ -268,9 +269,9 @@ def test_what_disagrees_with_its_lock_does_not_count(swept: tuple[Repo, str]) ->
     repo.commit("Numbers of nobody")
     said = repo.run("srscene", "compare", "-e", "HEAD", ok=False)
     assert "HEAD does not count: metrics/test.json is not what evaluate wrote" in said
-    params = yaml.safe_load((repo.folder / "params.yaml").read_text())
+    params = parse((repo.folder / "params.yaml").read_bytes())
     params["backbone"] = "resnet51q"
-    (repo.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (repo.folder / "params.yaml").write_text(written(params))
     repo.commit("Another backbone's numbers")
     said = repo.run("srscene", "compare", "-e", "HEAD", ok=False)
     assert "HEAD does not count: train ran with backbone: resnet50, not resnet51q" in said

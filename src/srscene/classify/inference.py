@@ -13,7 +13,7 @@ from srscene.core.classes import CLASSES
 from srscene.core.precision import DTYPES, Precision
 from srscene.core.store import PatchStore
 from srscene.runtime.console import BadInput, progress
-from srscene.runtime.device import halving, take_device
+from srscene.runtime.device import halving, pick_device
 from srscene.runtime.machine import Machine
 
 ON_GPU, ON_CPU = 64, 8
@@ -22,7 +22,7 @@ ON_GPU, ON_CPU = 64, 8
 
 def start_processes() -> PartialState:
     """Return accelerate's handle on the device and the processes: one, or as many as run together."""
-    return PartialState(cpu=take_device("predict").type == "cpu")
+    return PartialState(cpu=pick_device().type == "cpu")
 
 
 def start_accelerator(precision: Precision) -> Accelerator:
@@ -30,7 +30,7 @@ def start_accelerator(precision: Precision) -> Accelerator:
 
     Raises BadInput for fp16 on a CPU.
     """
-    cpu = take_device("train").type == "cpu"
+    cpu = pick_device().type == "cpu"
     if cpu and precision == "fp16":
         raise BadInput(
             "params.yaml: classifier.precision: fp16, but there is no GPU, and fp16 trains on none else; "

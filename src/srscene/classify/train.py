@@ -6,6 +6,7 @@ to scratch, from which a killed run goes on; on a CPU to the very bytes of an un
 
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -40,9 +41,9 @@ from srscene.runtime.console import BadInput, progress, say
 from srscene.runtime.device import compiling, describe, pick_device
 from srscene.runtime.files import need, whole_folder
 from srscene.runtime.finite import FirstStep, first_of
+from srscene.runtime.key import with_device
 from srscene.runtime.machine import Machine
-from srscene.runtime.parts import code, fingerprint
-from srscene.runtime.ranks import claimed_together
+from srscene.runtime.parts import claimed
 
 TRAINED_ON: tuple[Split, ...] = ("train", "val")
 LOOK_EVERY = 50
@@ -57,11 +58,13 @@ def train(
     machine: Machine,
     out: Path,
     curves: Path,
+    key: str,
 ) -> None:
     """Train timm's `backbone` on the train split; leave it in the folder `out`, its epochs in `curves`.
 
-    `out` gets model.safetensors and card.json, `curves` is a CSV file. Keeps the epoch with the best macro
-    average precision on the validation split, or the last one where there is no validation patch.
+    `out` gets model.safetensors and card.json, `curves` is a CSV file. `key` stands for all that decides the
+    result but device and precision; another model of GPU, or number of processes, may go on. Keeps the epoch
+    with the best macro average precision on the validation split, or the last one without validation patches.
     Raises BadInput when there is nothing to train on, or the backbone cannot take the images.
     """
     precision = pick_precision(options.precision, pick_device(), on_gpu="bf16")
@@ -71,23 +74,15 @@ def train(
     model, card = _start(store, backbone, options, seed, precision)
     if accelerator.is_main_process:
         _announce(store, model, card, options, accelerator)
-    key = scratch_key(store, backbone, options, seed, f"{accelerator.device.type} {precision}")
-    with claimed_together("train", key) as work:
+    key = with_device(key, accelerator.device.type, precision)
+    # the first process alone reads and writes scratch
+    with claimed("train", key) if accelerator.is_main_process else nullcontext(Path()) as work:
         with compiling():
             history = Training(store, model, card, options, seed, machine, accelerator).run(work)
         if accelerator.is_main_process:
             history.write(curves)
             _publish(card, history, store, work, out)
         accelerator.wait_for_everyone()
-
-
-def scratch_key(store: PatchStore, backbone: str, options: ClassifierOptions, seed: int, kind: str) -> str:
-    """Return what stands for exactly this training: same images, settings, code and `kind` of device.
-
-    Reads no image. Neither a GPU's model nor the number of processes counts: another one may go on.
-    """
-    settings = [backbone, options.model_dump(), seed, kind, torch.__version__, store.digest]
-    return fingerprint(settings, code(Path(__file__).parent))
 
 
 def _check(store: PatchStore, batch_size: int, processes: int) -> None:

@@ -4,18 +4,16 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from srscene.core.classes import CLASSES
-from srscene.core.store import Split, open_hdf5, read_array, read_text, write_texts
+from srscene.core.hdf5 import MARGIN, create, open_hdf5, read_array, read_text, write_texts
+from srscene.core.store import Split
 from srscene.runtime.console import BadInput
 from srscene.runtime.files import reserve, whole_file
 from srscene.runtime.reading import reading
 
-MARGIN = 1 << 16
-"""Bytes that HDF5 itself takes, and more."""
 REMEDY = "run `dvc repro predict`, or `dvc pull`"
 
 
@@ -41,7 +39,7 @@ def _bytes(predictions: Predictions) -> int:
 
 
 def _write(path: Path, splits: dict[Split, Predictions], attributes: dict[str, Any]) -> None:
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+    with create(path) as file:
         write_texts(
             file, {"classes": json.dumps(CLASSES), "attributes": json.dumps(attributes, sort_keys=True)}
         )

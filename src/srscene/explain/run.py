@@ -16,7 +16,7 @@ from srscene.explain.figure import Row, draw, most_diverse
 from srscene.explain.layer import find_layer
 from srscene.explain.options import ExplainOptions
 from srscene.runtime.console import BadInput, progress, say
-from srscene.runtime.device import describe, halving, take_device
+from srscene.runtime.device import describe, halving, pick_device
 from srscene.runtime.machine import Machine
 
 
@@ -65,7 +65,7 @@ def maps_of(
     store: PatchStore, classifier: Path, chosen: NDArray[np.intp], machine: Machine
 ) -> tuple[Maps, Maps, str]:
     """Return probabilities (N, 19), maps (N, 19, h, w) and the backbone's name."""
-    device = take_device("explain")
+    device = pick_device()
     batch_size = machine.batch(device, on_gpu=32, on_cpu=8)
     model, card = load_classifier(classifier, device)
     say(f"Grad-CAM of {len(chosen)} test patches; {describe(device)}, fp32, batch {batch_size}")

@@ -4,13 +4,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain, count, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from srscene.core.store import SPLITS, Patch, Split, shard_path
+from srscene.core.store import SPLITS, Patch, Split
 from srscene.core.tables import write_csv
-from srscene.core.writer import SHARD_BYTES, ShardWriter, patches_per_shard
+from srscene.core.writer import PER_SHARD, write_store
 from srscene.ingest.decode import REFERENCE_SIZE, decode
 from srscene.ingest.options import IngestOptions
 from srscene.ingest.sources import OtherData, RawPatch, Rejected, find_archive, find_patches
@@ -56,13 +56,13 @@ def ingest(
     dataset: str,
     options: IngestOptions,
     threads: int | None = None,
-    per_shard: int | None = None,
+    per_shard: int = PER_SHARD,
 ) -> None:
     """Write the store `out` from the data set in `root`, which is called `dataset`.
 
     Patches come in the order of their names from a tree, in the archive's order from an archive, so that
     both give the same store when the archive is sorted. The number of threads (default: all that there may
-    be) does not change its bytes; `per_shard` patches make a shard (default: a file of the usual size).
+    be) does not change its bytes; `per_shard` patches make a shard.
     Raises BadInput, and leaves `out` as it was, at the first bad patch (`on_error: stop`), when a list names
     no patch that is there, or when no patch is left.
     """
@@ -77,7 +77,7 @@ def ingest(
     with whole_folder(out) as folder:
         with ThreadPoolExecutor(threads) as pool:
             patches = _read(root, folder, splits, intake, options.reflectance_max, pool, 2 * threads)
-            write_shards(patches, folder, attributes, per_shard)
+            write_store(folder, patches, attributes, per_shard, threads)
         _check(splits, intake)
         if intake.rejected:
             write_csv(folder / "rejected.csv", Rejected._fields, intake.rejected)
@@ -136,8 +136,7 @@ def _say_room(splits: Splits, references: bool, out: Path) -> None:
 
 
 def _need_room(patches: int, references: bool, out: Path) -> None:
-    count = patches * (IMAGE_BYTES + references * REFERENCE_BYTES)
-    need(out, count + min(count, SHARD_BYTES), f"the store of {patches:,} patches")
+    need(out, patches * (IMAGE_BYTES + references * REFERENCE_BYTES), f"the store of {patches:,} patches")
 
 
 def _take(
@@ -172,22 +171,6 @@ def _in_order(
             yield from pending.popleft().result()
     while pending:
         yield from pending.popleft().result()
-
-
-def write_shards(
-    patches: Iterator[Patch], folder: Path, attributes: dict[str, Any], per_shard: int | None = None
-) -> None:
-    """Fill shard after shard of the store `folder`, `per_shard` patches each (default: the usual size)."""
-    for number in count():
-        first = next(patches, None)
-        if first is None:
-            break
-        size = per_shard or patches_per_shard(
-            *(image.shape for image in (first.image, first.reference) if image is not None)
-        )
-        with ShardWriter(shard_path(folder, number), attributes) as shard:
-            for patch in chain([first], islice(patches, size - 1)):
-                shard.add(patch)
 
 
 def _check(splits: Splits, intake: Intake) -> None:

@@ -1,7 +1,6 @@
-"""Which device and which number format the heavy stages run with."""
+"""Which device a heavy stage computes on, and how it copes with little memory there."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -9,14 +8,11 @@ from typing import TypeVar
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 
-from srscene.runtime import leases
 from srscene.runtime.console import BadInput, brief, say
-from srscene.runtime.machine import LAUNCHERS, launched
+from srscene.runtime.machine import local_rank
 
 T = TypeVar("T")
 
-_LEASE: list[leases.Lease] = []
-"""The lease of this process's GPU, once it has one."""
 NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What accelerate does not take for a full memory."""
 BATCHES_OF = "batches-of-"
@@ -24,49 +20,25 @@ BATCHES_OF = "batches-of-"
 
 
 def pick_device() -> torch.device:
-    """Return the first GPU, else the CPU. CUDA_VISIBLE_DEVICES chooses among GPUs."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return this process's GPU, by its number on the node, else the CPU.
 
-
-def take_device(stage: str) -> torch.device:
-    """Return the device that a heavy stage computes on: a GPU for itself, else the CPU.
-
-    Of the GPUs that CUDA_VISIBLE_DEVICES leaves it is the first that no other stage of this user has, until
-    the process ends; a line says that it waits for one. A launcher's processes take one each, by their number
-    on the node, and no lease: their launcher, or its scheduler, has shared out the GPUs.
+    CUDA_VISIBLE_DEVICES chooses among GPUs.
     """
-    place = launched()
-    if place.world == 1:
-        for name in LAUNCHERS[0]:  # left by torchrun with one process: accelerate would take GPU LOCAL_RANK
-            os.environ.pop(name, None)
-        if gpus := leases.pretended():
-            _leased(stage, gpus)
-            return torch.device("cpu")
     if not torch.cuda.is_available():
-        return pick_device()
-    index = place.local_rank % torch.cuda.device_count() if place.world > 1 else _leased(stage, _gpus())
-    torch.cuda.set_device(index)
-    return torch.device("cuda", index)
+        return torch.device("cpu")
+    return torch.device("cuda", local_rank() % torch.cuda.device_count())
 
 
-def _leased(stage: str, gpus: Sequence[str]) -> int:
-    """Return the number of the GPU that this process has leased, now or before."""
-    if not _LEASE:
-        _LEASE.append(leases.take(stage, gpus))
-    return _LEASE[0].index
-
-
-def _gpus() -> list[str]:
-    """Return the UUIDs of the GPUs that CUDA_VISIBLE_DEVICES leaves."""
-    numbers = range(torch.cuda.device_count())
-    return [str(torch.cuda.get_device_properties(number).uuid) for number in numbers]
+def kind_of(device: torch.device) -> str:
+    """Return what results depend on: `cpu`, or the GPU's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def describe(device: torch.device, processes: int = 1) -> str:
     """Return the device of each process in words, for the line that every long stage prints first."""
     several = f" × {processes} processes" if processes > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device) + several
+        return kind_of(device) + several
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}{several}"
 
@@ -103,8 +75,7 @@ def halving(what: str, run: Callable[[int], T], batch_size: int, notes: Path | N
         if notes:
             (notes / f"{BATCHES_OF}{batch_size}").touch()
         torch.cuda.empty_cache()
-        if launched().rank == 0:  # it speaks for all
-            say(f"{what}: out of memory; going on with batches of {batch_size}")
+        say(f"{what}: out of memory; going on with batches of {batch_size}")
 
 
 def fitting(notes: Path, batch_size: int) -> int:

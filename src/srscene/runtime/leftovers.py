@@ -1,17 +1,16 @@
 """The work that killed and finished stages left in `.scratch`: what it is, how large, and away with it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import Timeout
 from rich.console import Console
 from rich.table import Table
 
 from srscene.runtime.console import BadInput, say
 from srscene.runtime.files import size
-from srscene.runtime.parts import FINISHED, folders, lock_of, remove
+from srscene.runtime.parts import FINISHED, folders, lock_of, locked, remove
 
 IN_USE = "in use"
 DONE = "finished, goes when the next stage begins"
@@ -40,10 +39,7 @@ class Leftover:
 
 def leftovers() -> list[Leftover]:
     """Return all work in scratch, by stage and key."""
-    return list(_found())
-
-
-def _found() -> Iterator[Leftover]:
+    found = []
     for folder in folders():
         stats = []
         for path in (folder, *folder.rglob("*")):
@@ -53,16 +49,14 @@ def _found() -> Iterator[Leftover]:
                 continue
         if stats:
             count = sum(stat.st_size for stat, is_file in stats if is_file)
-            yield Leftover(folder, count, max(stat.st_mtime for stat, _ in stats), _state(folder))
+            changed = max(stat.st_mtime for stat, _ in stats)
+            found.append(Leftover(folder, count, changed, _state(folder)))
+    return found
 
 
 def _state(folder: Path) -> str:
-    lock = lock_of(folder)
-    if Path(lock.lock_file).exists():  # to look makes no lock file
-        try:
-            with lock.acquire(timeout=0):
-                pass
-        except Timeout:
+    with locked(lock_of(folder), wait=False) as free:
+        if not free:
             return IN_USE
     return DONE if (folder / FINISHED).exists() else UNFINISHED
 

@@ -1,41 +1,19 @@
-"""How much of the machine the stages use, and in how many processes: speed and memory alone, so that no stage
-declares it.
-"""
+"""How much of the machine a stage uses: speed and memory alone, so that no stage declares it."""
 
 import os
-import re
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from srscene.runtime.console import BadInput
 from srscene.runtime.params import Section
 
 if TYPE_CHECKING:  # not at run time: it takes seconds
     import torch
 
-LAUNCHERS = (
-    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
-)
-"""How torchrun, Slurm's srun, Open MPI and other MPIs number the processes that they start.
-
-SLURM_NTASKS would not do: it stands in the batch script's own environment too, which is one process.
-"""
-ON_THIS_NODE = (
-    "LOCAL_WORLD_SIZE", "SLURM_STEP_TASKS_PER_NODE", "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"
-)  # fmt: skip
-"""How they say how many of these processes a node has; Slurm of all nodes, as `8(x3),2`."""
-
-
-class Place(NamedTuple):
-    """One of the processes that a launcher started: number, how many there are, number on its node."""
-
-    rank: int = 0
-    world: int = 1
-    local_rank: int = 0
+RANK = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+"""How torchrun, srun, Open MPI and other MPIs number the processes that they start."""
+LOCAL_RANK = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID")
+"""The same, on a process's own node."""
 
 
 class Machine(Section):
@@ -69,38 +47,21 @@ def cpu_threads() -> int:
 
 
 def own_cores() -> int:
-    """Return this process's part of the cores, where a launcher started several on the node; at least 1.
-
-    OMP_NUM_THREADS does not count: torchrun sets it to 1. torchrun's processes share the cores that they may
-    run on; srun may have bound each to its own ones, fewer than the step has on the node.
-    """
-    cores = len(os.sched_getaffinity(0))
-    if launched().world == 1:
-        return cores
-    together = next((count for count in map(_number, ON_THIS_NODE) if count), 1)
-    return max(1, min(cores, (_number("SLURM_CPUS_ON_NODE") or cores) // together))
+    """Return this process's cores: its share where torchrun started several, for which it sets no threads."""
+    processes = _number(("LOCAL_WORLD_SIZE",))
+    return max(1, len(os.sched_getaffinity(0)) // processes) if processes > 1 else cpu_threads()
 
 
-def _number(name: str) -> int:
-    """Return the number that an environment variable begins with; 0 without one."""
-    found = re.match("[0-9]+", os.environ.get(name, ""))
-    return int(found[0]) if found else 0
+def first_process() -> bool:
+    """Tell whether this is the first, or only, process of those that a launcher started."""
+    return _number(RANK) == 0
 
 
-def launched() -> Place:
-    """Return this process's place, from what its launcher put into the environment; alone without one.
+def local_rank() -> int:
+    """Return the number of this process among those on its node, from 0."""
+    return _number(LOCAL_RANK)
 
-    Raises BadInput where a launcher's variables do not fit together.
-    """
-    for names in LAUNCHERS:
-        found = {name: os.environ[name] for name in names if name in os.environ}
-        if found.get(names[1], "1") == "1":
-            continue
-        place = [int(value) for value in found.values() if value.isdecimal()]
-        if len(place) == len(names) and max(place[0], place[2]) < place[1]:
-            return Place(*place)
-        raise BadInput(
-            f"environment: {' '.join(f'{name}={value}' for name, value in found.items())}, expected "
-            f"{', '.join(names)} as a launcher sets them; start with torchrun, srun or mpirun, or unset them"
-        )
-    return Place()
+
+def _number(names: tuple[str, ...]) -> int:
+    found = (os.environ.get(name, "") for name in names)
+    return next((int(value) for value in found if value.isdecimal()), 0)

@@ -1,4 +1,4 @@
-"""Reads params.yaml.
+"""Reads params.yaml, as DVC reads it: YAML 1.2, by the same parser.
 
 A stage asks for a value by the same key that `dvc.yaml` declares for it, `${sr}` included, and says what it
 must be. Each package owns the model of its own section, so that an edit to one section's model is not a
@@ -8,12 +8,14 @@ change to the code of every other stage. Values stand in params.yaml alone: the 
 import re
 import reprlib
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from srscene.runtime.console import BadInput, brief
 from srscene.runtime.reading import read_bytes, reading
@@ -25,6 +27,8 @@ LARGEST = 1_000_000
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 """What NumPy, PyTorch and scikit-learn all take."""
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
+RAISED = (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
+"""By ruamel, for what it can't read: an IndexError for `-_`, a KeyError for `!!bool maybe`."""
 
 
 class Section(BaseModel):
@@ -65,65 +69,68 @@ def load(file: Path = FILE) -> dict[str, Any]:
     if not file.exists():
         raise BadInput(f"{file}: not found; run from the top folder of the repository")
     with reading(file, "YAML", "mend it there, or get it back with `git restore`"):
-        values = yaml.load(read_bytes(file, LARGEST), _Loader)
+        values = parse(read_bytes(file, LARGEST))
     if not isinstance(values, dict):
         raise BadInput(f"{file}: expected a mapping at the top, found {type(values).__name__}")
     return values
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses what PyYAML takes in silence: of two equal keys the last, and keys that are no names."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for name, _ in node.value:
-            if name.tag == "tag:yaml.org,2002:merge":
-                continue
-            key, line = self.construct_object(name), name.start_mark.line + 1
-            if not isinstance(key, str):
-                raise ValueError(f"line {line}: the key {key!r} is no name")
-            if key in seen:
-                raise ValueError(f"line {line}: the key {key!r} stands there a second time")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+def parse(data: bytes) -> Any:
+    """Return what YAML 1.2 holds, as DVC reads it; raises ValueError where it is not sound."""
+    yaml = YAML(typ="safe")  # as dvc.utils.serialize has it
+    yaml.Constructor = _Constructor
+    try:
+        return yaml.load(data.decode())
+    except MarkedYAMLError as error:
+        raise ValueError(f"line {error.problem_mark.line + 1}: {error.problem}") from None
+    except RAISED as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
-def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
-    value: int = loader.construct_yaml_int(node)
-    if value.bit_length() > 64:  # of thousands of digits, Python refuses to print them
-        raise ValueError(f"line {node.start_mark.line + 1}: a number of {value.bit_length()} bits")
-    return value
+class _Constructor(SafeConstructor):
+    """Refuses more than DVC: keys that are no names, numbers that Python refuses to print.
 
+    Of two equal keys, no values are printed: aliases may have made them huge.
+    """
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+    def construct_scalar(self, node: Any) -> Any:
+        if node.tag.endswith(":int") and len(node.value) > 100:
+            raise ConstructorError(None, None, f"a number of {len(node.value)} digits", node.start_mark)
+        return super().construct_scalar(node)
+
+    def check_mapping_key(self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any) -> bool:
+        if not isinstance(key, str) or key in mapping:
+            why = "stands there a second time" if isinstance(key, str) else "is no name"
+            raise ConstructorError(None, None, f"the key {reprlib.repr(key)} {why}", key_node.start_mark)
+        return True
 
 
 def _explain(path: str, kind: Any, problem: Any) -> str:
-    *above, last = problem["loc"] or ("",)
-    keys = [str(part) for part in above if re.fullmatch(r"\w+", str(part))]  # not pydantic's own
-    if problem["type"] == "extra_forbidden":
-        name = brief(last, 60)
-        return f"{'.'.join([path, *keys, name])}: no such parameter; {near(name, _fields(kind, keys))}"
-    where = ".".join([path, *keys, *([str(last)] if re.fullmatch(r"\w+", str(last)) else [])])
-    found = problem["input"]
-    hint = ""
-    if isinstance(found, str) and re.fullmatch(r"\d+e-?\d+", found):
-        hint = f" (YAML reads {found} as text: write {found.replace('e', '.0e')})"
-    return f"{where}: {problem['msg']}, found {reprlib.repr(found)}{hint}"
-
-
-def _fields(kind: Any, keys: list[str]) -> list[str]:
-    for key in keys:
-        kind = kind.model_fields[key].annotation
-    return list(kind.model_fields)
+    """Return one of pydantic's errors in words: where, what was expected, what was found."""
+    names = [name for name in map(str, problem["loc"]) if re.fullmatch(r"\w+", name)]  # not pydantic's own
+    found = reprlib.repr(problem["input"])
+    said = f"{problem['msg'].partition(' or instance of ')[0]}, found {found}"
+    match problem["type"]:
+        case "missing":
+            said = problem["msg"]
+        case "value_error":
+            said = str(problem["ctx"]["error"])
+        case "literal_error" if isinstance(problem["input"], str):
+            choices = re.findall("'(.*?)'", problem["ctx"]["expected"])
+            said = f"there is no {found}; {near(problem['input'], choices)}"
+        case "extra_forbidden":
+            *above, name = problem["loc"]
+            model = reduce(lambda model, key: model.model_fields[key].annotation, above, kind)
+            names, said = [*above, brief(name, 60)], f"no such parameter; {near(name, [*model.model_fields])}"
+    return f"{'.'.join(filter(None, [path, *names]))}: {said}"
 
 
 def at(values: Any, path: str, file: Path = FILE) -> Any:
     """Return the value at a dotted `path`; raises BadInput, with the nearest names, where there is none."""
-    for depth, name in enumerate(path.split(".")):
+    names = path.split(".")
+    for depth, name in enumerate(names, 1):
         if not isinstance(values, dict) or name not in values:
             known = f"; {near(name, [*map(str, values)])}" if isinstance(values, dict) else ""
-            missing = ".".join(path.split(".")[: depth + 1])
-            raise BadInput(f"{file}: no parameter {missing!r}{known}")
+            raise BadInput(f"{file}: no parameter {'.'.join(names[:depth])!r}{known}")
         values = values[name]
     return values

@@ -1,69 +1,111 @@
-"""Work that survives a kill.
+"""Work that survives a kill, in parts that any number of workers claim.
 
-DVC deletes a stage's outs before it runs the stage, so finished pieces wait outside them, in
-`$DVC_ROOT/.scratch/<stage>/<fingerprint>/`, and are linked into the out at the end. DVC sets DVC_ROOT to the
-real repository also when it runs an experiment in a temporary copy, so both share finished work.
+DVC deletes a stage's outs before it runs the stage, so finished parts wait outside them, in
+`$DVC_ROOT/.scratch/<stage>/<key>/`, and are linked into the out at the end. DVC sets DVC_ROOT to the real
+repository also when it runs an experiment in a temporary copy, so both share finished work.
 
-The digest of each piece is noted before the piece gets its name; one that is not as it was noted is made
-again. Finished work stays until the next stage begins, since until then DVC may not have recorded it, and as
-long as a process waits for it.
+A part is whole or absent: it gets its name once it is on the disk, with its digest beside it. A worker holds
+the part that it computes by a file lock. The system drops the lock when the process dies, so that another
+worker takes the part.
+Finished work stays until the next stage begins, since until then DVC may not have recorded it.
 """
 
 import fcntl
-import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from hashlib import sha256
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
 
 from srscene.runtime.console import BadInput, say
 from srscene.runtime.files import sha256 as file_sha256
-from srscene.runtime.files import whole_file, whole_folder, writing
-from srscene.runtime.machine import launched
+from srscene.runtime.files import whole_file, whole_folder
 from srscene.runtime.reading import read_bytes
 
-NOTES = "SHA256SUMS"
-"""Beside the pieces, a line for each that was written, the older ones too, as `sha256sum` writes it.
-
-Of several processes each has its own, with its number behind: a disk that nodes share takes no two writers.
-"""
-LARGEST_NOTES = 100_000_000
-"""Bytes: a million pieces."""
 FINISHED = "finished"
+POLL = 0.2
+"""Seconds between two looks at what other workers do."""
 
 
 def root() -> Path:
-    """The repository that DVC was started in, or the working folder."""
+    """Return the repository that DVC was started in, or the working folder."""
     return Path(os.environ.get("DVC_ROOT", "."))
 
 
-def fingerprint(settings: Any, files: Iterable[Path] = ()) -> str:
-    """Return 16 hex digits that stand for `settings` (JSON-able) and the names and bytes of small `files`.
+@contextmanager
+def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file `path` in the body; yield False where others have it and `wait` is not set.
 
-    A store or weights enter `settings` by the digests that they record: hashing them would take minutes.
+    Works between processes and, on a disk that they share, between machines.
     """
-    digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for path in files:
-        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()[:16]
+    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, kind)
+            except BlockingIOError:
+                yield False
+                return
+            if path.exists() and os.path.samestat(
+                os.fstat(file.fileno()), path.stat()
+            ):  # else removed meanwhile
+                yield True
+                return
 
 
-def code(*places: Path) -> list[Path]:
-    """Return the source and data files of modules and packages, for `fingerprint`; no compiled ones."""
-    found = [place.rglob("*") if place.is_dir() else [place] for place in places]
-    return sorted(file for files in found for file in files if file.is_file() and file.suffix != ".pyc")
+@contextmanager
+def claimed(stage: str, key: str, shared: bool = False) -> Iterator[Path]:
+    """Yield the folder of this work, alone or, if `shared`, with other workers; wait for it, saying so.
 
-
-def work_folder(stage: str, key: str) -> Path:
-    """Return the folder for this stage's unfinished work with this fingerprint, made if need be."""
+    Where all goes well, what is in it counts as finished: it stays for a kill before DVC has recorded the
+    stage, until `clean`. Other work that is finished is removed first.
+    """
     folder = root() / ".scratch" / stage / key
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    clean(but=folder)
+    with ExitStack() as held:
+        with locked(_waiting(folder), shared=True):
+            if not held.enter_context(locked(lock_of(folder), shared, wait=False)):
+                say(f"{stage}: another process does the same work in {folder}; waiting for it")
+                held.enter_context(locked(lock_of(folder), shared))
+        folder.mkdir(parents=True, exist_ok=True)
+        if not shared:
+            (folder / FINISHED).unlink(missing_ok=True)
+        yield folder
+        (folder / FINISHED).touch()
+
+
+def lock_of(path: Path) -> Path:
+    """Return the lock file of a work folder, or of a part in it."""
+    return path.with_name(f"{path.name}.lock")
+
+
+def _waiting(folder: Path) -> Path:
+    """Return the lock file that all who wait for a work folder share: between two of them nobody has it."""
+    return folder.with_name(f"{folder.name}.waiting.lock")
+
+
+def claim(parts: Sequence[Path]) -> Generator[Path, None, None]:
+    """Yield, one after the other, the parts that are not there, each held against other workers meanwhile.
+
+    Ends when all parts are there. One whose worker died is yielded to another worker.
+    """
+    left = [*parts]
+    while left:
+        others = []
+        for part in left:
+            if not part.exists():
+                with locked(lock_of(part), wait=False) as mine:
+                    if mine and not part.exists():
+                        yield part
+                    if mine:
+                        lock_of(part).unlink(missing_ok=True)
+                if not part.exists():
+                    others.append(part)
+        if others == left:
+            time.sleep(POLL)
+        left = others
 
 
 def folders() -> Iterator[Path]:
@@ -71,53 +113,8 @@ def folders() -> Iterator[Path]:
     yield from sorted(path for path in (root() / ".scratch").glob("*/*") if path.is_dir())
 
 
-@contextmanager
-def claimed(stage: str, key: str) -> Iterator[Path]:
-    """Yield `work_folder(stage, key)`, which no other process has meanwhile; waits for it, saying so.
-
-    Where all goes well, what is in it counts as finished: it stays for who waits, and for a kill before DVC
-    has recorded the stage, until `clean`. Other work that is finished is removed first.
-    """
-    folder = work_folder(stage, key)
-    clean(but=folder)
-    lock = lock_of(folder)
-    with _awaited(folder):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"{stage}: another process does the same work in {folder}; waiting for it")
-            lock.acquire()
-    try:
-        folder.mkdir(exist_ok=True)
-        (folder / FINISHED).unlink(missing_ok=True)
-        yield folder
-        (folder / FINISHED).touch()
-    finally:
-        lock.release()
-
-
-def lock_of(folder: Path) -> FileLock:
-    """Return the lock on a work folder."""
-    return FileLock(folder.with_name(f"{folder.name}.lock"))
-
-
-def _waiting_lock(folder: Path) -> Path:
-    """Return the file that all who wait for a work folder hold, with a shared lock."""
-    return folder.with_name(f"{folder.name}.waiting.lock")
-
-
-@contextmanager
-def _awaited(folder: Path) -> Iterator[None]:
-    """Have `remove` leave a work folder: between two locks of those who wait, nobody has it."""
-    with _waiting_lock(folder).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
 def clean(but: Path | None = None) -> None:
-    """Remove work that is finished and that no process has or waits for; DVC has recorded it when another
-    stage begins.
-    """
+    """Remove finished work that no process has or waits for: DVC recorded it before another stage began."""
     for folder in folders():
         if folder != but and (folder / FINISHED).exists():
             remove(folder)
@@ -125,29 +122,28 @@ def clean(but: Path | None = None) -> None:
 
 def remove(folder: Path) -> bool:
     """Remove a work folder and its locks; return False, and leave it, where a process has it or waits."""
-    lock, waiting = lock_of(folder), _waiting_lock(folder)
-    try:
-        with lock.acquire(timeout=0), waiting.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    locks = _waiting(folder), lock_of(folder)
+    with locked(locks[0], wait=False) as unawaited, locked(locks[1], wait=False) as free:
+        if unawaited and free:
             shutil.rmtree(folder, ignore_errors=True)
-            waiting.unlink(missing_ok=True)
-            Path(lock.lock_file).unlink(missing_ok=True)
-    except (Timeout, BlockingIOError):
-        return False
-    return True
+            for lock in locks:
+                lock.unlink(missing_ok=True)
+    return unawaited and free
 
 
 @contextmanager
 def piece(path: Path) -> Iterator[Path]:
-    """Yield a temporary name for a piece of work, as `whole_file` does; its digest is noted, and it is on the
-    disk, before it gets its name.
+    """Yield a temporary name for a piece of work, which gets its name when it is whole and on the disk.
+
+    Its digest is noted beside it before, under that of the piece that it replaces: a kill in between leaves
+    the former piece.
     """
     with whole_file(path) as temporary:
         yield temporary
-        with writing(temporary), _own_notes(path.parent).open("a") as notes:
-            print(_note(temporary, path.name), file=notes, flush=True)
-            os.fsync(notes.fileno())
         _sync(temporary)
+        digests = [*_noted(path)[-1:], file_sha256(temporary)]
+        with whole_file(_note(path)) as note:
+            note.write_text("\n".join(digests))
     _sync(path.parent)
 
 
@@ -155,16 +151,11 @@ def kept(path: Path) -> bool:
     """Tell whether a piece is there as it was written; a damaged one is removed, and a line says so."""
     if not os.path.lexists(path):
         return False
-    noted = b""
-    for notes in path.parent.glob(f"{NOTES}*"):
-        with suppress(OSError, BadInput):  # without sound notes, no piece counts
-            noted += read_bytes(notes, LARGEST_NOTES)
-    if path.is_file() and _note(path, path.name).encode() in noted:
+    if path.is_file() and file_sha256(path) in _noted(path):
         return True
     say(f"{path}: not as it was written (damaged?), so it is made again")
     drop(path)
-    if not noted:
-        drop(_own_notes(path.parent))
+    drop(_note(path))
     return False
 
 
@@ -187,14 +178,16 @@ def publish(pieces: Iterable[Path], out: Path) -> None:
                 shutil.copyfile(path, folder / path.name)
 
 
-def _own_notes(folder: Path) -> Path:
-    """Return the file in which this process notes the digests of its pieces in `folder`."""
-    rank = launched().rank
-    return folder / (f"{NOTES}.{rank}" if rank else NOTES)
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
-def _note(path: Path, name: str) -> str:
-    return f"{file_sha256(path)}  {name}"
+def _noted(path: Path) -> list[str]:
+    """Return the digests noted for a piece, the latest last; none without a sound note."""
+    try:
+        return read_bytes(_note(path), 200).decode(errors="replace").split()
+    except (OSError, BadInput):
+        return []
 
 
 def _sync(path: Path) -> None:

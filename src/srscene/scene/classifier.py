@@ -24,7 +24,7 @@ from srscene.raw.layout import BANDS
 from srscene.runtime.console import BadInput
 from srscene.runtime.files import sha256
 from srscene.runtime.reading import read_bytes, reading
-from srscene.sr.common.checkpoints import weights_file
+from srscene.sr.common.checkpoints import beside_weights, weights_file
 from srscene.sr.common.upscaler import Upscale, Upscaler, find, load_from_card
 
 PULL = "get both folders of one revision: `dvc get REPOSITORY models`"
@@ -64,6 +64,8 @@ class SceneClassifier:
     device: torch.device
     weights: str
     """SHA-256 of the classifier's."""
+    beside: dict[str, str]
+    """SHA-256 of what lies beside the upscaler's weights."""
     _network: nn.Module
     _upscale: Upscale
 
@@ -109,8 +111,8 @@ def load(classifier: Path, upscaler: Path, device: torch.device) -> SceneClassif
             f"made the classifier's images; {PULL}"
         )
     upscale = load_from_card(card.images, upscaler, device)
-    weights = sha256(classifier / WEIGHTS)
-    return SceneClassifier(card, images, find(images.sr), device, weights, network, upscale)
+    weights, beside = sha256(classifier / WEIGHTS), beside_weights(upscaler)
+    return SceneClassifier(card, images, find(images.sr), device, weights, beside, network, upscale)
 
 
 def threshold_of(classifier: Path) -> float:

@@ -19,7 +19,7 @@ from srscene.runtime import params
 from srscene.runtime.console import BadInput, say
 from srscene.runtime.params import Section, validated
 from srscene.runtime.reading import read_bytes, reading
-from srscene.sr.common.checkpoints import weights_file, weights_sha256
+from srscene.sr.common.checkpoints import beside_weights, weights_file, weights_sha256
 from srscene.sr.common.names import options_of
 from srscene.sr.common.upscaler import Upscale, Upscaler, find
 
@@ -43,6 +43,8 @@ class Model:
     options: Section
     weights: str | None
     """Their SHA-256; None where it needs none."""
+    beside: dict[str, str]
+    """SHA-256 of what else lies in their folder."""
     reflectance_max: int
     """Reflectance · 10,000 that is 255 for it."""
     load: Callable[[torch.device, Precision], Upscale]
@@ -81,7 +83,7 @@ def find_model(
     if reflectance_max is None:
         reflectance_max = _reflectance_max(name, values, images)
     load = partial(upscaler.load, options, place)
-    return Model(name, upscaler, options, weights, reflectance_max, load)
+    return Model(name, upscaler, options, weights, beside_weights(place), reflectance_max, load)
 
 
 def own_params() -> dict[str, Any]:

@@ -12,18 +12,17 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
-from srscene import classify, sr
 from srscene.core.classes import CLASSES, short_label
 from srscene.runtime.console import BadInput, brief, progress, say
-from srscene.runtime.device import describe, fitting, halving
+from srscene.runtime.device import describe, fitting, halving, kind_of
+from srscene.runtime.key import scene_key, with_device
 from srscene.runtime.machine import Machine
-from srscene.runtime.parts import FINISHED, claimed, code, fingerprint, remove
+from srscene.runtime.parts import FINISHED, claimed, remove
 from srscene.scene import raster, vector
 from srscene.scene.classifier import SceneClassifier
 from srscene.scene.cut import cut
@@ -125,11 +124,10 @@ def predict_tiles(
 
 def _key(scene: Scene, grid: Grid, model: SceneClassifier, least_valid: float, machine: Machine) -> str:
     """Return what stands for the scene, the model, and the code of both."""
-    made = [model.weights, str(model.card), describe(model.device)]
     tiles = [scene.stamps(), scene.radiometry, scene.tags(), grid, least_valid, machine.batch_size]
-    upscalers = Path(sr.__file__).parent
-    places = upscalers / model.images.sr / "model", upscalers / "common", Path(classify.__file__).parent
-    return fingerprint([tiles, made, torch.__version__], code(Path(__file__).parent, *places))
+    settings = [tiles, model.weights, str(model.card), model.beside]
+    key = scene_key("predict", model.images.sr, settings)
+    return with_device(key, kind_of(model.device), model.card.precision)
 
 
 def _find(

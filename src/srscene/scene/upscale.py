@@ -14,12 +14,12 @@ import rasterio
 import torch
 from affine import Affine
 
-from srscene import sr
 from srscene.runtime.console import BadInput, say
-from srscene.runtime.device import describe, halving, take_device
+from srscene.runtime.device import describe, halving, kind_of, pick_device
 from srscene.runtime.files import need
+from srscene.runtime.key import scene_key, with_device
 from srscene.runtime.machine import Machine
-from srscene.runtime.parts import claimed, code, fingerprint, remove
+from srscene.runtime.parts import claimed, remove
 from srscene.scene.cog import Layout, write_cog
 from srscene.scene.model import Model
 from srscene.scene.out import check_out
@@ -53,15 +53,15 @@ def upscale_scene(
     pixels of the scene. Raises BadInput, before anything is computed, where `out` can't be written.
     """
     check_out(out, scene, SUFFIXES)
-    device = take_device("upscale")
+    device = pick_device()
     precision = model.upscaler.precision(model.options, device)
     seams = _seams(model.name, tile)
     patches = machine.batch(device, model.upscaler.gpu_batch, model.upscaler.cpu_batch)
     batch = max(1, patches * PATCH**2 // (seams.tile + 2 * seams.halo) ** 2)
     tags = _tags(model, precision) | scene.tags()
     dtype = _reflectance_dtype(scene) if reflectance else "uint8"
-    settings = [scene.stamps(), scene.radiometry, tags, seams, dtype, batch]
-    key = fingerprint([settings, describe(device), torch.__version__], _files(model.name))
+    settings = [scene.stamps(), scene.radiometry, tags, model.beside, seams, dtype, batch]
+    key = with_device(scene_key("upscale", model.name, settings), kind_of(device), precision)
     with claimed("scene", key) as folder:
         say(
             f"upscale: {model.name} on {describe(device)}, {precision}, batches of {batch} tiles of "
@@ -142,12 +142,6 @@ def _tags(model: Model, precision: str) -> dict[str, str]:
         "reflectance_max": str(model.reflectance_max),
         "srscene": version("srscene"),
     }
-
-
-def _files(name: str) -> list[Path]:
-    """Return the code whose edit may change a pixel."""
-    upscalers = Path(sr.__file__).parent
-    return code(Path(__file__).parent, upscalers / name / "model", upscalers / "common")
 
 
 def _strength(out: Path, rows: Rows) -> float | None:

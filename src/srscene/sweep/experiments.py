@@ -12,9 +12,11 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from srscene.runtime.console import BadInput, brief
+from srscene.runtime.params import FILE, parse
 from srscene.runtime.reading import reading
 
 _REF = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(\S+) ([0-9a-f]{40})")
@@ -110,6 +112,25 @@ def queue() -> Queue:
     rows = sorted(_QUEUED.findall(status), key=lambda row: STATES.index(row[1]), reverse=True)
     workers = _WORKERS.search(status)
     return Queue(dict(rows), sum(map(int, workers.groups())) if workers else 0)
+
+
+def overridden(overrides: Sequence[str]) -> Any:
+    """Return what params.yaml holds once `dvc exp run -S` has changed it by these `key=value`.
+
+    Raises BadInput for what DVC can't read, or reads as several values.
+    """
+    from dvc.utils.hydra import apply_overrides  # half a second
+
+    with TemporaryDirectory() as folder:
+        copy = shutil.copy(FILE, folder)
+        try:
+            apply_overrides(copy, list(overrides))
+            return parse(Path(copy).read_bytes())
+        except Exception as error:  # of DVC, Hydra, OmegaConf or ruamel, and none of ours
+            raise BadInput(
+                f"-S {' '.join(overrides)}: {brief(error.__cause__ or error)}; expected key=value, "
+                "e.g. classifier.epochs=8"
+            ) from None
 
 
 def enqueue(name: str, overrides: Sequence[str]) -> None:

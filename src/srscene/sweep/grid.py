@@ -1,18 +1,19 @@
 """Which cells a sweep is to hold: upscalers × backbones × seeds, and what else differs from params.yaml."""
 
-import copy
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from pydantic import Field
 
-from srscene.check import checked
+from srscene.check import root
 from srscene.compare import results
 from srscene.runtime.console import BadInput
 from srscene.runtime.params import Section, at, load, validated
+from srscene.sweep.experiments import overridden
 
 AXES = ("sr", "backbone", "seed")
 
@@ -43,7 +44,7 @@ def from_options(file: Path | None, sr: str | None, backbone: str | None, seed: 
     for axis, text in zip(AXES, (sr, backbone, seed), strict=True):
         if text is not None:
             parts = [part.strip() for part in text.split(",") if part.strip()]
-            values[axis] = [yaml.safe_load(part) for part in parts] if axis == "seed" else parts
+            values[axis] = [int(part) if axis == "seed" and part.isdecimal() else part for part in parts]
     return validated(values, "grid", Grid, file or Path("srscene sweep"))
 
 
@@ -53,35 +54,33 @@ def wanted(grid: Grid, overrides: Sequence[str] = ()) -> list[Wanted]:
     `overrides` are `key=value`, as `dvc exp run -S` takes them. Raises BadInput for the first combination
     that params.yaml's models refuse.
     """
-    more = [*(f"{key}={_text(value)}" for key, value in grid.set.items()), *overrides]
-    if axis := next((key for key in (text.partition("=")[0] for text in more) if key in AXES), None):
-        raise BadInput(
-            f"{axis}: an axis of the grid; give its values there, not as one parameter of all cells"
-        )
     params = load()
+    more = [*(text for key, value in grid.set.items() for text in _texts(key, value)), *overrides]
+    for key in (text.partition("=")[0] for text in more):
+        at(params, key)
+        if key in AXES:
+            raise BadInput(
+                f"{key}: an axis of the grid; give its values there, not as one parameter of all cells"
+            )
+    params = overridden(more) if more else params
     axes = [dict.fromkeys(getattr(grid, axis) or [at(params, axis)]) for axis in ("backbone", "seed", "sr")]
     cells = []
     for backbone, seed, sr in product(*axes):
+        own = params | {"sr": sr, "backbone": backbone, "seed": seed}
+        validated(own, "", root())
         choice = (f"sr={sr}", f"backbone={backbone}", f"seed={seed}", *more)
-        params = checked(overridden(params, choice))
-        name = results.cell_name(params["sr"], params["backbone"], params["seed"])
-        cells.append(Wanted(name, params["sr"], params["backbone"], choice, results.identity(params)))
+        name = results.cell_name(sr, backbone, seed)
+        cells.append(Wanted(name, sr, backbone, choice, results.identity(own)))
     return cells
 
 
-def overridden(params: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return a copy of `params` with `key=value` replaced; raises BadInput for a key that is not there."""
-    params = copy.deepcopy(params)
-    for override in overrides:
-        path, equals, text = override.partition("=")
-        if not equals:
-            raise BadInput(f"{override!r}: expected key=value, e.g. classifier.epochs=8")
-        at(params, path)
-        above, _, last = path.rpartition(".")
-        (at(params, above) if above else params)[last] = yaml.safe_load(text)
-    return params
-
-
-def _text(value: Any) -> str:
-    """Return a value as YAML writes it in a line."""
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
+def _texts(key: str, value: Any) -> Iterator[str]:
+    """Yield `key=value` as `dvc exp run -S` takes it, for each parameter of a section."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(f"{key}.{name}", inner)
+    elif isinstance(value, str):
+        quoted = re.sub(r"(\\*)('|\Z)", lambda found: 2 * found[1] + (found[2] and "\\'"), value)
+        yield f"{key}='{quoted}'"
+    else:
+        yield f"{key}={json.dumps(value, default=str)}"

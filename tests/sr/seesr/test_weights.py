@@ -31,7 +31,7 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> PatchStore:
 
 def prepare(patches: PatchStore, source: Path | str, out: Path) -> Card:
     options = section("upscalers.seesr.weights", WeightsOptions, source=str(source))
-    return weights.prepare(options, patches, 0, out)
+    return weights.prepare(options, patches, 0, out, "test")
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_offline_says_what_to_put_where(
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens: as without a network
     options = section("upscalers.seesr.weights", WeightsOptions, turbo=turbo)
     with pytest.raises(BadInput) as error:
-        weights.prepare(options, patches, 0, tmp_path / "out")
+        weights.prepare(options, patches, 0, tmp_path / "out", "test")
     needed = sources.needed(turbo)
     files = [
         f"{path} ({sources.ABOUT.get(path, 'small')}) from {remote.page}" for path, remote in needed.items()

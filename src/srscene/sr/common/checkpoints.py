@@ -15,6 +15,7 @@ from torch import nn
 
 from srscene.runtime.console import BadInput, brief
 from srscene.runtime.files import sha256, size
+from srscene.runtime.key import content
 from srscene.runtime.reading import reading, what_it_is
 
 State = dict[str, torch.Tensor]
@@ -106,6 +107,11 @@ def save(state: State, folder: Path) -> int:
 def weights_file(folder: Path) -> Path:
     """Return the path of the one file of weights in a folder like models/upscaler."""
     return folder / "weights.safetensors"
+
+
+def beside_weights(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the other files in a folder like models/upscaler, by name."""
+    return content(folder, but=[weights_file(folder).name])
 
 
 def weights_sha256(folder: Path) -> str | None:

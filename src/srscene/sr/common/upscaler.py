@@ -3,7 +3,7 @@
 To add one: a folder `src/srscene/sr/<name>/` with
 
     options.py   WeightsOptions and UpscaleOptions, models of `upscalers.<name>.weights` and `.upscale`
-    weights.py   prepare(options, patches, seed, folder) -> Card; none where there are no weights
+    weights.py   prepare(options, patches, seed, folder, key) -> Card; none where there are no weights
     model/       UPSCALER, an instance of a subclass of Upscaler; imports no weights.py
 
 A convolutional network needs no subclass: see `network_upscaler`. DVC tracks only the folder of the upscaler

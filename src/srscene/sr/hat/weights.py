@@ -38,12 +38,12 @@ OFFICIAL = {
 }
 
 
-def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path) -> Card:
-    """Put the weights into `folder` and return their card; `patches` and `seed` count for a fit alone."""
+def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path, key: str) -> Card:
+    """Put the weights into `folder` and return their card; the data and `key` count for a fit alone."""
     if options.source == "fit":
         size = options.fit
         network = partial(new, size.features, size.groups, size.blocks, size.window)
-        state, card = fit(network, patches, size, seed)
+        state, card = fit(network, patches, size, seed, key)
     else:
         path, card = locate(options.source, OFFICIAL, "fit")
         state = read(path)

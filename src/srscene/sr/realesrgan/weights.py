@@ -43,7 +43,7 @@ OFFICIAL = {
 that the official script runs with `--denoise_strength 1`."""
 
 
-def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path) -> Card:
+def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path, key: str) -> Card:
     """Put the weights into `folder` and return their card."""
     if options.source in package.MODELS:
         state, card = package.read(options.source)

@@ -20,7 +20,7 @@ LISTED = 3
 """Missing files that a message names."""
 
 
-def prepare(options: WeightsOptions, patches: PatchStore, seed: int, folder: Path) -> Card:
+def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path, key: str) -> Card:
     """Fill `folder` from the official files or from those in a folder of yours; return the card.
 
     Raises BadInput when files are missing, damaged, changed since they were first used, or not SeeSR's.

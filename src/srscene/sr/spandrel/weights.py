@@ -11,7 +11,7 @@ from srscene.sr.spandrel.options import WeightsOptions
 from srscene.sr.weights.locate import locate
 
 
-def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path) -> Card:
+def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path, key: str) -> Card:
     """Put the weights into `folder` and return their card."""
     if not options.source:
         raise BadInput(

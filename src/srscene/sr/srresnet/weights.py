@@ -25,11 +25,11 @@ OFFICIAL = {
 }
 
 
-def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path) -> Card:
-    """Put the weights into `folder` and return their card; `patches` and `seed` count for a fit alone."""
+def prepare(options: WeightsOptions, patches: PatchStore, seed: int | None, folder: Path, key: str) -> Card:
+    """Put the weights into `folder` and return their card; the data and `key` count for a fit alone."""
     if options.source == "fit":
         network = partial(new, options.fit.features, options.fit.blocks)
-        state, card = fit(network, patches, options.fit, seed)
+        state, card = fit(network, patches, options.fit, seed, key)
     else:
         path, card = locate(options.source, OFFICIAL, "fit")
         state = renamed(read(path))

@@ -10,24 +10,23 @@ one process but for rounding, and the same bytes each time for the same number o
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import distributed, nn
+from torch import nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from srscene.core.precision import DTYPES, Precision, pick_precision
 from srscene.core.store import Image, PatchStore
 from srscene.runtime.console import BadInput, progress, say
-from srscene.runtime.device import describe, take_device
+from srscene.runtime.device import describe, kind_of, pick_device
 from srscene.runtime.finite import FirstStep, first_of
-from srscene.runtime.parts import code, fingerprint, kept, piece
-from srscene.runtime.ranks import claimed_together, current, seen
+from srscene.runtime.key import with_device
+from srscene.runtime.parts import claimed, kept, piece
 from srscene.sr.common.checkpoints import State
 from srscene.sr.common.fit_options import FitOptions
 from srscene.sr.common.tensors import from_unit_range, to_unit_range
@@ -60,30 +59,27 @@ class Pair(NamedTuple):
 
 
 def fit(
-    new: Callable[[], nn.Module], patches: PatchStore, options: FitOptions, seed: int | None
+    new: Callable[[], nn.Module], patches: PatchStore, options: FitOptions, seed: int | None, key: str
 ) -> tuple[State, Card]:
     """Train the ×4 network that `new` returns, with the L1 loss; return its weights and their card.
 
-    `seed` is that of its first weights and of the crops. Raises BadInput when the train split is empty.
+    `seed` is that of its first weights and of the crops, `key` stands for all that decides the result but
+    device and precision. Raises BadInput when the train split is empty.
     """
     if seed is None:
         raise ValueError("a fit needs a seed")
     train = patches.indices("train")
     if not len(train):
         raise BadInput(f"{patches.folder}: no patch in its train split, so that no upscaler can be fitted")
-    ranks, device = current(), take_device("weights")
+    device = pick_device()
     precision = pick_precision(options.precision, device, "bf16")
-    if ranks.main:
-        say(
-            f"fit: {options.steps} steps of {options.batch_size} crops from {len(train)} patches, "
-            f"{describe(device, ranks.world)}, {precision}"
-        )
+    say(
+        f"fit: {options.steps} steps of {options.batch_size} crops from {len(train)} patches, "
+        f"{describe(device)}, {precision}"
+    )
     torch.manual_seed(seed)
     network = new().train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    shapes = {name: list(value.shape) for name, value in network.state_dict().items()}
-    settings = [options.model_dump(), seed, precision, describe(device), torch.__version__, patches.digest]
-    key = fingerprint([settings, shapes, ranks.world], code(Path(__file__)))
-    with claimed_together("weights", key) as folder:
+    with claimed("weights", with_device(key, kind_of(device), precision)) as folder:
         _train(network, patches, options, seed, precision, folder / "checkpoint.pt")
     return network.state_dict(), {
         "source": "fit",
@@ -91,7 +87,7 @@ def fit(
         "seed": seed,
         "precision": precision,
         "patches": len(train),
-        "val": validate(network, patches, device) if ranks.main else None,
+        "val": validate(network, patches, device),
     }
 
 
@@ -107,60 +103,34 @@ def _train(
 
     Raises BadInput where the loss is not finite; the checkpoint before stays.
     """
-    ranks, train, device = current(), patches.indices("train"), next(network.parameters()).device
-    mine = ranks.share(range(options.batch_size))
+    train, device = patches.indices("train"), next(network.parameters()).device
     optimizer = torch.optim.Adam(network.parameters(), options.learning_rate, betas=(0.9, 0.99))
     done = _resume(checkpoint, network, optimizer)
     diverged = FirstStep(device)
-    shown = progress if ranks.main else _unseen
-    with shown(range(done, options.steps), "fit", "step", options.steps, done) as steps:
+    with progress(range(done, options.steps), "fit", "step", options.steps, done) as steps:
         for step in steps:
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * schedule(step, options.steps)
+            rng = np.random.default_rng([seed, step])
+            low, high = _batch(patches, train, options, rng, device)
+            with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
+                output = network(low)
+            loss = F.l1_loss(output.float(), high)
+            diverged.note(step, [loss])
             optimizer.zero_grad(set_to_none=True)
-            if mine:
-                rng = np.random.default_rng([seed, step])
-                low, high = _batch(patches, train, options, rng, device, mine)
-                with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
-                    output = network(low)
-                loss = F.l1_loss(output.float(), high)
-                diverged.note(step, [loss])
-                (loss * (len(mine) / options.batch_size)).backward()
-            if ranks.world > 1:
-                ranks.check()
-                _add_up(network)
+            loss.backward()
             optimizer.step()
             if step % 20 == 0:
                 _check_finite(diverged)
-            if step % 20 == 0 and ranks.main:
                 steps.set_postfix(PSNR=f"{_psnr(output.detach().float(), high):.2f} dB", refresh=False)
             if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == options.steps:
                 diverged.note(step, network.parameters())
                 _check_finite(diverged)
-                if ranks.main:
-                    _save(checkpoint, step + 1, network, optimizer)
-
-
-def _unseen(steps: range, *of_the_bar: object) -> "tqdm[int]":
-    return tqdm(steps, disable=True)
-
-
-def _add_up(network: nn.Module) -> None:
-    """Replace the gradients by their sums over all processes; one that had no crop adds none."""
-    weights = list(network.parameters())
-    gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
-    for weight, part in zip(weights, flat.split([weight.numel() for weight in weights]), strict=True):
-        weight.grad = part.view_as(weight)
+                _save(checkpoint, step + 1, network, optimizer)
 
 
 def _check_finite(diverged: FirstStep) -> None:
-    """Raise BadInput, in all processes, where there was a step in one of them whose loss or weights were not
-    finite; waits for the device.
-    """
-    if current().world > 1:
-        distributed.all_reduce(diverged.number, distributed.ReduceOp.MIN)
+    """Raise BadInput where a step's loss or weights were not finite; waits for the device."""
     if (step := first_of(diverged.number)) is not None:
         raise BadInput(
             f"fit: not finite from step {step + 1:,} on; lower fit.learning_rate, or set fit.precision: fp32"
@@ -209,12 +179,11 @@ def _batch(
     options: FitOptions,
     rng: np.random.Generator,
     device: torch.device,
-    mine: Sequence[int],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the crops `mine` of a batch, and their truth; the others are drawn, but not read."""
+    """Return the crops of a batch, and their truth."""
     chosen = rng.choice(train, options.batch_size)
     windows = [_window(patches, options.crop, rng) for _ in chosen]
-    crops = [_crop(pair(patches, int(chosen[number])), windows[number]) for number in mine]
+    crops = [_crop(pair(patches, int(index)), window) for index, window in zip(chosen, windows, strict=True)]
     low, high = (torch.from_numpy(np.stack(images)).to(device) for images in zip(*crops, strict=True))
     return to_unit_range(low, torch.float32), to_unit_range(high, torch.float32)
 
@@ -268,11 +237,8 @@ def _save(path: Path, step: int, network: nn.Module, optimizer: torch.optim.Opti
 
 def _resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Load the checkpoint, if there is one; return the number of steps done."""
-    ranks = current()
-    there, *_ = ranks.gather(ranks.main and kept(path))
-    if not there:
+    if not kept(path):
         return 0
-    seen([path])
     state = torch.load(path, weights_only=True)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
