@@ -146,7 +146,11 @@ def left(copy: Copy, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
             killed = apart.run(command, roots["killed"], NAMED.get(command, 2))
             if command != "predict":  # which keeps nothing
                 assert killed["status"] == f"{256 - 9} []".encode()
-                assert [files for files in works(roots["killed"]).values() if any(file.endswith(".sha256") for file in files)]
+                assert [
+                    files
+                    for files in works(roots["killed"]).values()
+                    if any(file.endswith(".sha256") for file in files)
+                ]
             found[command] = {"result": result, "roots": roots}
         return found[command]
 
