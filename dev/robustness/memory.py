@@ -39,7 +39,7 @@ from dev.robustness.stores import FORK
 from srscene.check import check
 from srscene.core import predictions
 from srscene.core.predictions import Predictions
-from srscene.core.store import PatchStore, shard_path
+from srscene.core.store import INDEX, PatchStore
 from srscene.runtime.console import BadInput
 from srscene.runtime.params import load
 from srscene.sr.common.checkpoints import read as read_checkpoint
@@ -310,7 +310,7 @@ def _predictions(folder: Path, worsen: Callable[[Path], object]) -> Hostile:
 
 def _store(folder: Path, worsen: Callable[[Path], object]) -> Hostile:
     store(folder / "patches", images(2, 8, 8))
-    return Hostile(shard_path(folder / "patches", 0), partial(PatchStore, folder / "patches"), worsen)
+    return Hostile(folder / "patches" / INDEX, partial(PatchStore, folder / "patches"), worsen)
 
 
 def _hdf5(group: str, count: int, compressed: bool = False) -> Callable[[Path], None]:

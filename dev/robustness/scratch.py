@@ -14,18 +14,14 @@ from numpy.random import default_rng
 from dev.robustness.judge import Attempt, quietly
 from dev.robustness.mutations import damage, remove
 from srscene.core import codec
-from srscene.core import writer as shard_writer
 from srscene.core.store import Image, PatchStore
 from srscene.runtime.machine import Machine
 from srscene.sr.run import upscale_store
 from tests.sr.sr_data import images, store, upscale_options
 
-SHARD = 3 * 16 * 16 * 3
-"""Bytes of three pictures."""
-
 
 class Killed(PatchStore):
-    """Ends the run at its eighth patch, of nine: two shards are whole, one is begun."""
+    """Ends the run at its eighth patch, of nine: two parts of three are whole."""
 
     def batch(self, indices: Sequence[int]) -> Image:  # type: ignore[override]
         if 7 in indices:
@@ -39,7 +35,7 @@ def compressed(folder: Path, seed: int) -> Iterator[Attempt]:
 
 
 def unfinished(folder: Path, seed: int, least: int = codec.LEAST) -> Iterator[Attempt]:
-    """Shards, their digests, and of the shard that was begun the pictures and the journal."""
+    """Parts and their digests."""
     store(folder / "patches", images(9, 4, 4))
     weights, left = folder / "weights", folder / "left"
     weights.mkdir()
@@ -52,7 +48,7 @@ def unfinished(folder: Path, seed: int, least: int = codec.LEAST) -> Iterator[At
         (folder / ".scratch").rename(left)
     files = [file.relative_to(left) for file in sorted(left.rglob("*")) if file.is_file()]
     files = [file for file in files if file.suffix != ".lock"]
-    assert {file.suffix for file in files} == {".h5", ".journal", ".part", ""}, files
+    assert {file.suffix for file in files} == {".h5", ".sha256"}, files
     for number in count():
         rng = default_rng([seed, number])
         file = files[int(rng.integers(len(files)))]
@@ -69,10 +65,9 @@ def _upscaled(patches: PatchStore, folder: Path, least: int) -> dict[str, bytes]
     options: Any = upscale_options("bicubic")
     with (
         replaced.dict(os.environ, {"DVC_ROOT": str(folder)}),
-        replaced.object(shard_writer, "SHARD_BYTES", SHARD),
         replaced.object(codec, "LEAST", least),
     ):
-        upscale_store("bicubic", options, machine, patches, folder / "weights", out, "test")
+        upscale_store("bicubic", options, machine, patches, folder / "weights", out, "test", 3)
     found = {file.name: file.read_bytes() for file in out.iterdir()}
     shutil.rmtree(out)
     return found

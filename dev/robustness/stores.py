@@ -1,12 +1,11 @@
-"""Shards opened by PatchStore, and predictions.h5: HDF5 without checksums in it.
+"""Stores opened by PatchStore, and predictions.h5, which is HDF5 without checksums in it.
 
-Each image of a store has a checksum of its own, which is compared when it is read. Opening a store reads no
-image, so that its recorded digest is not compared; DVC's hash of the file is what guards the other values.
-What does not fit together is refused when the file is opened, and not later.
+A store's index has a digest, which is compared when it is opened, and a checksum of each image, which is
+compared when that is read: no damage goes unseen. Of predictions, DVC's hash of the file guards the values.
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
@@ -19,7 +18,7 @@ from dev.robustness.judge import SECONDS, Attempt
 from dev.robustness.mutations import UNSEEN, damage
 from srscene.core import predictions
 from srscene.core.predictions import Predictions
-from srscene.core.store import Image, PatchStore, shard_path
+from srscene.core.store import INDEX, Image, PatchStore, shard_path
 from tests.sr.sr_data import images, store
 
 FORK = multiprocessing.get_context("fork")
@@ -35,7 +34,12 @@ def compressed(folder: Path, seed: int) -> Iterator[Attempt]:
 
 def _shards(folder: Path, pixels: Image, seed: int) -> Iterator[Attempt]:
     store(folder, pixels)
-    yield from _attempts(shard_path(folder, 0), partial(_all_of, folder), seed)
+    yield from _attempts(shard_path(folder, 0), partial(_all_of, folder), seed, unseen=())
+
+
+def index(folder: Path, seed: int) -> Iterator[Attempt]:
+    store(folder / "patches", images(5, 8, 8))
+    yield from _attempts(folder / "patches" / INDEX, partial(_all_of, folder / "patches"), seed, unseen=())
 
 
 def predicted(folder: Path, seed: int) -> Iterator[Attempt]:
@@ -50,13 +54,15 @@ def predicted(folder: Path, seed: int) -> Iterator[Attempt]:
     yield from _attempts(file, partial(_bytes_of, file), seed)
 
 
-def _attempts(file: Path, run: Callable[[], object], seed: int) -> Iterator[Attempt]:
+def _attempts(
+    file: Path, run: Callable[[], object], seed: int, unseen: Collection[str] = UNSEEN
+) -> Iterator[Attempt]:
     data, expected = file.read_bytes(), run()
     apart = partial(_apart, run)
     for number in count():
         kind = damage(file, data, default_rng([seed, number]))
-        names = (file.name, f"{file.parent}: no shard")  # the latter where there is none
-        yield Attempt(f"{kind}, seed {[seed, number]}", apart, expected, names, kind in UNSEEN)
+        names = (file.name, f"{file.parent}: no index")  # the latter where there is none
+        yield Attempt(f"{kind}, seed {[seed, number]}", apart, expected, names, kind in unseen)
 
 
 def _apart(run: Callable[[], object]) -> object:

@@ -22,6 +22,7 @@ TARGETS: dict[str, Callable[[Path, int], Iterator[Attempt]]] = {
     "tree, metadata.parquet": trees.metadata,
     "download": downloads.hostile,
     "store": stores.shards,
+    "store's index": stores.index,
     "store, compressed": stores.compressed,
     "predictions.h5": stores.predicted,
     "scratch of upscale": scratch.unfinished,
