@@ -39,8 +39,8 @@ def root() -> type[Section]:
     for name in upscalers():
         weights, upscale = options_of(name)
         models[name] = _section(weights=weights, upscale=upscale)
-        if hasattr(upscale, "resolved"):
-            models[name] = Annotated[models[name], _unless_refused(_is_resolved)]
+        if hasattr(upscale, "check_weights"):
+            models[name] = Annotated[models[name], _unless_refused(_agree)]
     return _section(
         dataset=Literal[*DATASETS],
         sr=Literal[*models],
@@ -97,9 +97,8 @@ def _unless_refused(look: Callable[[Any], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def _is_resolved(upscaler: Any) -> None:
-    """Look whether the options of SeeSR suit its weights."""
-    upscaler.upscale.resolved(upscaler.weights.turbo)
+def _agree(upscaler: Any) -> None:
+    upscaler.upscale.check_weights(upscaler.weights)
 
 
 def _is_known(backbone: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from srscene.compare import formats
-from srscene.compare.cell import SR
 from srscene.compare.tables import Entry, Row, Table, printed, table1, table2, title
+from srscene.sr.common.names import upscalers
 from tests.compare.test_tables import papers_cells, seeds_of
 
 ODD = Table(
@@ -166,7 +166,10 @@ def test_eight_upscalers_fit_the_terminal_with_deviations() -> None:
     cells = seeds_of(papers_cells(), 2)
     more = [one for one in cells if one.sr == "hat" and one.backbone == "resnet152"]
     wide = table2(
-        [*cells, *(type(one)(**{**vars(one), "sr": sr}) for one in more for sr in set(SR) - {"hat"})],
+        [
+            *cells,
+            *(type(one)(**{**vars(one), "sr": sr}) for one in more for sr in set(upscalers()) - {"hat"}),
+        ],
         "resnet152",
     )
     console = Console(width=100, file=io.StringIO())
@@ -174,4 +177,4 @@ def test_eight_upscalers_fit_the_terminal_with_deviations() -> None:
     assert isinstance(console.file, io.StringIO)
     assert len(wide.columns) == 8
     assert "…" not in console.file.getvalue()
-    assert all(title(sr).split()[0] in console.file.getvalue() for sr in SR)
+    assert all(title(sr).split()[0] in console.file.getvalue() for sr in upscalers())

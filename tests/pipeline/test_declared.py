@@ -18,6 +18,8 @@ PARAMS = parse((ROOT / "params.yaml").read_bytes())
 SOURCE = ROOT / "src"
 RUNTIME = SOURCE / "srscene/runtime"
 """In no key."""
+SHOWN = SOURCE / "srscene/sr/shown.py"
+"""Reads how results show an upscaler."""
 
 
 @cache
@@ -56,8 +58,17 @@ def walk(start: Path) -> set[Path]:
     return seen
 
 
-def only_a_docstring(file: Path) -> bool:
-    return all(isinstance(node, ast.Expr) for node in ast.parse(file.read_text()).body)
+def computes_nothing(file: Path) -> bool:
+    """Whether it is a docstring and, of an upscaler, how results show it."""
+    nodes = [node for node in ast.parse(file.read_text()).body if not isinstance(node, ast.Expr)]
+    if file.name != "__init__.py" or file.parents[1] != SHOWN.parent:
+        return not nodes
+    return all(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and ast.unparse(node.targets[0]) in ("TITLE", "ROLE", "ORDER")
+        for node in nodes
+    )
 
 
 def module_of(stage: str) -> Path:
@@ -89,11 +100,11 @@ def test_every_imported_module_is_a_dependency(stage: str, sr: str) -> None:
 
 
 def undeclared(needed: set[Path], declared: list[Path]) -> list[Path]:
-    """Those of the files that neither are declared nor lie in runtime/, nor are a mere docstring."""
+    """Those of the files that neither are declared nor lie in runtime/, nor compute anything."""
     return [
         file.relative_to(ROOT)
         for file in sorted(needed)
-        if not any(file.is_relative_to(path) for path in [*declared, RUNTIME]) and not only_a_docstring(file)
+        if not any(file.is_relative_to(path) for path in [*declared, RUNTIME]) and not computes_nothing(file)
     ]
 
 
@@ -114,6 +125,13 @@ def test_what_a_command_on_a_scene_imports_is_in_its_key(command: str, sr: str) 
     assert not undeclared(needed, places)
     for place in places:
         assert any(file.is_relative_to(place) for file in needed), f"{command} never imports {place}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_reads_how_an_upscaler_is_shown(stage: str) -> None:
+    """Its title stands beside its code, and is in no key but that of the whole folder."""
+    found = [walk(module_of(stage)) | selected_modules(stage, sr) for sr in PARAMS["upscalers"]]
+    assert SHOWN not in set().union(*found)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from srscene.scene import upscale
 from srscene.scene.model import Model
 from srscene.scene.rows import Rows
-from srscene.scene.seams import SEAMS, Seams, fade, strength
+from srscene.scene.seams import fade, strength
 from srscene.scene.source import open_scene
+from srscene.sr.common.upscaler import Seams, find
 from tests.scene.products import geotiff, land
 from tests.scene.upscaling import UNIT, model_of, upscaled
 
@@ -103,7 +104,7 @@ def test_tiles_that_agree_fade_into_the_scene_itself(
     with open_scene(path, **UNIT) as scene:
         expected = scene.read(0, 0, height, width)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SEAMS, "none", Seams(8, 16, blended=True))
+        patch.setattr(find("none"), "seams", Seams(8, 16, blended=True))
         rgb, valid = upscaled(path, model_of("none", folder), folder / "out.tif")
     np.testing.assert_array_equal(valid, expected[1])
     np.testing.assert_array_equal(rgb, expected[0])

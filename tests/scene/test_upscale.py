@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from srscene.cli import app
 from srscene.runtime.console import BadInput
 from srscene.scene.model import Model
-from srscene.scene.seams import seams_of
 from srscene.scene.source import open_scene
 from srscene.scene.upscale import upscale_scene
 from srscene.sr.common.checkpoints import save
+from srscene.sr.common.upscaler import find
 from srscene.sr.hat.model.network import new as new_hat
 from tests.scene.products import geotiff, land, product
 from tests.scene.upscaling import ONE, STRIPS, UNIT, damage, model_of, upscaled
@@ -129,7 +129,7 @@ def test_a_lone_nan_blanks_itself_and_reaches_no_further_than_the_halo(tmp_path:
     np.testing.assert_array_equal(~valid, blank)
     assert not holed[:, blank].any()
     rows, columns = np.nonzero((np.abs(holed - sound) > 1).any(0))
-    halo = 4 * seams_of("srresnet").halo
+    halo = 4 * find("srresnet").seams.halo
     assert rows.min() >= 240 - halo
     assert rows.max() < 244 + halo
     assert columns.min() >= 280 - halo

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from scipy.ndimage import binary_erosion
 
-from srscene.scene.seams import seams_of
+from srscene.sr.common.upscaler import find
 from tests.scene.places import KINDS, WITHOUT_DATA, Place, lacking, on_the_ground, placed, places, some
 from tests.scene.products import geotiff, land
 from tests.scene.upscaling import UNIT, model_of, upscaled
@@ -125,6 +125,6 @@ def test_the_map_is_blank_where_the_scene_is_and_is_another_no_further_than_the_
     )
     np.testing.assert_array_equal(valid, ~hole.repeat(4, 0).repeat(4, 1))
     assert not np.nan_to_num(found[~valid]).any()
-    reach = 2 * seams_of("bicubic").halo + 1
+    reach = 2 * find("bicubic").seams.halo + 1
     far = binary_erosion(~hole, np.ones((reach, reach)), border_value=1).repeat(4, 0).repeat(4, 1)
     np.testing.assert_array_equal(found[far], whole[far])

@@ -16,8 +16,6 @@ ROWS = 4
 WINDOW = 36
 """Side of the zoomed square, pixels of 10 m: a third of a patch."""
 
-TITLES = {"srresnet": "SRResNet", "realesrgan": "Real-ESRGAN", "hat": "HAT", "seesr": "SeeSR"}
-
 
 def draw(patches: PatchStore, upscaled: PatchStore, path: Path) -> None:
     """Write a row a patch to `path`, PNG and PDF: the patch, and a square of it as each candidate shows it.
@@ -28,7 +26,7 @@ def draw(patches: PatchStore, upscaled: PatchStore, path: Path) -> None:
     indices = patches.indices(split)
     chosen = indices[np.unique(np.linspace(0, len(indices) - 1, ROWS).astype(int))]
     name = str(upscaled.attributes.get("sr", "upscaled"))
-    rows = [_candidates(patches, upscaled, int(index), scale, TITLES.get(name, name)) for index in chosen]
+    rows = [_candidates(patches, upscaled, int(index), scale, name) for index in chosen]
     columns = len(rows[0]) + 1
     figure, axes = plt.subplots(
         len(rows), columns, figsize=(2.35 * columns, 2.6 * len(rows)), layout="constrained", squeeze=False

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from srscene.compare.significance import FRAME, LEVEL, PRIMARY, Difference, Share, holm
+from srscene.compare.significance import LEVEL, PRIMARY, Difference, Share, holm
 from srscene.compare.tables import title
 from srscene.evaluate.metrics import METRICS
+from srscene.sr.shown import is_upscaler
 
 Verdict = Literal[
     "better", "worse", "equivalent", "equivalent, 0 outside", "undecided", "these trainings", "unmeasured"
@@ -100,15 +101,16 @@ def families(contrasts: Iterable[Contrast]) -> Families:
 
 
 def _declared(contrast: Contrast) -> bool:
-    return contrast.control == CONTROL and contrast.sr not in FRAME
+    return contrast.control == CONTROL and is_upscaler(contrast.sr)
 
 
 def asked(found: Families) -> list[Finding]:
-    """Return what the answer is about: the declared family, or all but the frame against another control."""
+    """Return what the answer is about: the declared family, or the upscalers and CONTROL against another."""
     return found.declared or [
         finding
         for finding in found.undeclared
-        if finding.contrast.control != CONTROL and finding.contrast.sr not in {*FRAME} - {CONTROL}
+        if finding.contrast.control != CONTROL
+        and (is_upscaler(finding.contrast.sr) or finding.contrast.sr == CONTROL)
     ]
 
 

@@ -1,6 +1,6 @@
 """One experiment's results, and how they are kept as JSON."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,8 @@ from pydantic import FiniteFloat, TypeAdapter
 from srscene.core.tables import write_json
 from srscene.runtime.console import BadInput
 from srscene.runtime.reading import read_bytes, reading
+from srscene.sr.shown import order_of
 
-SR = ("none", "bicubic", "srresnet", "hat", "seesr", "realesrgan", "spandrel", "truth")
-"""The paper's order, the control before and the ceiling behind."""
 BACKBONES = ("resnet50", "resnet101", "resnet152", "inception_v4")
 LARGEST = 1_000_000
 """Bytes of a cell's file."""
@@ -46,12 +45,13 @@ class Cell:
 
 def order(cells: Iterable[Cell]) -> list[Cell]:
     """Return cells by upscaler and backbone, in the paper's order, others behind by name; then by seed."""
-    return sorted(cells, key=lambda cell: (*rank(cell.sr, SR), *rank(cell.backbone, BACKBONES), cell.seed))
+    return sorted(cells, key=lambda cell: (order_of(cell.sr), rank(cell.backbone), cell.seed))
 
 
-def rank(name: str, known: Sequence[str]) -> tuple[int, str]:
-    """Return what sorts `name` to its place in `known`, else behind it, by name."""
-    return (known.index(name), "") if name in known else (len(known), name)
+def rank(backbone: str) -> tuple[int, str]:
+    """Return what sorts a backbone to its place in BACKBONES, else behind them, by name."""
+    known = backbone in BACKBONES
+    return (BACKBONES.index(backbone), "") if known else (len(BACKBONES), backbone)
 
 
 def mixed_threads(cells: Iterable[Cell]) -> str:

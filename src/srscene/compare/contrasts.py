@@ -8,8 +8,8 @@ from srscene.compare.cell import Cell
 from srscene.compare.samples import Runs, Sample
 from srscene.compare.significance import MARGIN, Difference, Share, contrast, share
 from srscene.runtime.console import BadInput, progress
+from srscene.sr.shown import shown
 
-CEILING = "truth"
 RESAMPLES = 1000
 Variant = tuple[str, str]
 """Upscaler and backbone."""
@@ -88,6 +88,7 @@ def _drawn(cells: Sequence[Cell], resamples: int, seed: int) -> dict[Variant, Sa
 
 def _share(drawn: dict[Variant, Sample], sr: str, control: str, backbone: str) -> Share | None:
     """Return which part of the way to the truth an upscaler goes, where there is a truth."""
-    if CEILING in (sr, control) or (CEILING, backbone) not in drawn:
+    ceiling = next((of for of in drawn if of[1] == backbone and shown(of[0]).role == "ceiling"), None)
+    if ceiling is None or ceiling[0] in (sr, control):
         return None
-    return share(drawn[sr, backbone], drawn[control, backbone], drawn[CEILING, backbone])
+    return share(drawn[sr, backbone], drawn[control, backbone], drawn[ceiling])

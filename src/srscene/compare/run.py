@@ -7,7 +7,7 @@ from rich.console import Console
 
 from srscene.compare import answer, cell, contrasts, differences, formats, tables
 from srscene.compare.answer import Contrast, Families
-from srscene.compare.cell import BACKBONES, Cell, rank
+from srscene.compare.cell import Cell, rank
 from srscene.runtime.console import BadInput, say
 from srscene.runtime.files import whole_file
 
@@ -33,7 +33,7 @@ def tell(cells: Sequence[Cell], backbone: str | None, out: Path | None) -> None:
 
 def chosen_backbone(cells: Sequence[Cell], backbone: str | None) -> str:
     """Return the backbone of Table 2: the given one, else the paper's where it is there, else the first."""
-    there = sorted({cell.backbone for cell in cells}, key=lambda name: rank(name, BACKBONES))
+    there = sorted({cell.backbone for cell in cells}, key=rank)
     if backbone and backbone not in there:
         raise BadInput(f"no result with backbone: {backbone}; there are {', '.join(there)}")
     return backbone or (tables.PAPERS_BACKBONE if tables.PAPERS_BACKBONE in there else there[0])

@@ -27,8 +27,6 @@ loss, say, it would be much.
 PRIMARY = "macro_ap"
 FEWEST_SEEDS = 3
 """Trainings of each variant, below which nothing is claimed about another one."""
-FRAME = ("none", "bicubic", "truth")
-"""Floor, control and ceiling: no upscalers, and in no family of tests."""
 
 
 @dataclass(frozen=True)

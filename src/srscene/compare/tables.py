@@ -15,18 +15,18 @@ from importlib.resources import files
 from statistics import mean, stdev
 from typing import Any
 
-from srscene.compare.cell import BACKBONES, SR, Cell, rank
+from srscene.compare.cell import Cell, rank
 from srscene.core.classes import CLASSES, short_label
 from srscene.evaluate.metrics import METRICS
+from srscene.sr.shown import order_of, shown
 
 TITLES = {
-    "none": "No SR", "bicubic": "Bicubic", "srresnet": "SRResNet", "hat": "HAT", "seesr": "SeeSR",
-    "realesrgan": "RealESRGAN", "truth": "Truth", "resnet18": "ResNet-18", "resnet34": "ResNet-34",
-    "resnet50": "ResNet-50", "resnet101": "ResNet-101", "resnet152": "ResNet-152",
-    "inception_v4": "Inception-v4", "acc": "ACC", "hamming_loss": "HL", "one_error": "OE", "precision": "P",
-    "recall": "R", "f1": "F1", "f2_macro": "macro F2", "macro_ap": "macro AP", "micro_ap": "micro AP",
+    "resnet18": "ResNet-18", "resnet34": "ResNet-34", "resnet50": "ResNet-50", "resnet101": "ResNet-101",
+    "resnet152": "ResNet-152", "inception_v4": "Inception-v4", "acc": "ACC", "hamming_loss": "HL",
+    "one_error": "OE", "precision": "P", "recall": "R", "f1": "F1", "f2_macro": "macro F2",
+    "macro_ap": "macro AP", "micro_ap": "micro AP",
 }  # fmt: skip
-"""How the paper and we print a name."""
+"""How the paper and we print a backbone's or a metric's name."""
 COLUMNS = (
     "acc",
     "hamming_loss",
@@ -41,7 +41,6 @@ COLUMNS = (
 """The paper's order, and behind it what it has not."""
 PAPERS_BACKBONE = "resnet152"
 """Of its Table 2."""
-NO_UPSCALER = ("truth",)
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,8 @@ class Table:
 
 
 def title(name: str) -> str:
-    return TITLES.get(name, name)
+    """Return how an upscaler's, a backbone's or a metric's name is printed."""
+    return TITLES.get(name) or shown(name).title
 
 
 def printed(value: float | None) -> str:
@@ -107,7 +107,7 @@ def table1(cells: Iterable[Cell]) -> Table:
     )
     order = sorted(
         ours.keys() | {keys for keys in paper if keys[1] in {backbone for _, backbone in ours}},
-        key=lambda keys: (rank(keys[1], BACKBONES), rank(keys[0], SR)),
+        key=lambda keys: (rank(keys[1]), order_of(keys[0])),
     )
     rows = [
         Row(keys, source, tuple(group.get(keys, [Entry(None)] * len(COLUMNS))))
@@ -125,7 +125,7 @@ def table2(cells: Iterable[Cell], backbone: str) -> Table:
         label: {sr: float(row[sr]) for sr in row if sr != "label"}
         for label, row in zip([*LABELS, AVERAGE], paper_rows("table2"), strict=True)
     }
-    upscalers = sorted({*found, *paper[AVERAGE]}, key=lambda sr: rank(sr, SR))
+    upscalers = sorted({*found, *paper[AVERAGE]}, key=order_of)
     rows = []
     for label in [*LABELS, AVERAGE]:
         ours = {sr: _entry([_f2(cell, label) for cell in found.get(sr, [])]) for sr in upscalers}
@@ -183,7 +183,7 @@ def _marked(
                 for keys, entries in group.items()
                 if part(keys) == one
                 and entries[column].value is not None
-                and not {*NO_UPSCALER} & {*([keys] if isinstance(keys, str) else keys)}
+                and shown(keys if isinstance(keys, str) else keys[0]).role != "ceiling"
             }
             if rivals:
                 top = pick(rivals.values())

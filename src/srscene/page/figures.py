@@ -4,7 +4,7 @@ Each is written as `<path>.png` and `<path>.pdf`, 180 mm wide, the same bytes on
 """
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
@@ -21,11 +21,12 @@ from scipy import stats
 
 from srscene import figures
 from srscene.assess.figure import richest
-from srscene.compare.cell import BACKBONES, SR, Cell, rank
-from srscene.compare.significance import FRAME, PRIMARY, Difference
+from srscene.compare.cell import Cell, rank
+from srscene.compare.significance import PRIMARY, Difference
 from srscene.compare.tables import title
 from srscene.core.classes import CLASSES, short_label
 from srscene.core.store import Image
+from srscene.sr.shown import is_upscaler, order_of
 
 WIDTH = figures.WIDTH - 0.2
 """Inches; saving adds a margin of 0.1 at each side."""
@@ -68,7 +69,7 @@ def side_by_side(patches: Mapping[str, Mapping[str, Image]], path: Path) -> None
     There must be a patch, and all its pictures show the same field. Where to zoom is looked for in its
     smallest picture, the input as a rule.
     """
-    columns = _in_order({sr for pictures in patches.values() for sr in pictures})
+    columns = sorted({sr for pictures in patches.values() for sr in pictures}, key=order_of)
     figure, grid = _close_grid(2 * len(patches), len(columns))
     for axes, sr in zip(grid[0], columns, strict=True):
         axes.set_title(title(sr), fontsize=8, loc="center")
@@ -88,8 +89,8 @@ def side_by_side(patches: Mapping[str, Mapping[str, Image]], path: Path) -> None
 
 def attention(seen: Mapping[tuple[str, str], Seen], what: str, path: Path) -> None:
     """Draw one patch's Grad-CAM for one label, (upscaler, backbone) -> what was seen; `what` names both."""
-    columns = _in_order({sr for sr, _ in seen})
-    rows = sorted({backbone for _, backbone in seen}, key=lambda name: rank(name, BACKBONES))
+    columns = sorted({sr for sr, _ in seen}, key=order_of)
+    rows = sorted({backbone for _, backbone in seen}, key=rank)
     side = min(WIDTH / len(columns), WIDEST)
     figure, grid = plt.subplots(
         len(rows), len(columns), figsize=(WIDTH, len(rows) * (side + 0.16) + 1.1), squeeze=False,
@@ -127,7 +128,7 @@ def gain_per_class(
 
     `measure` is f2 or ap; classes are sorted by their mean gain, those without any last.
     """
-    columns = _in_order(found)
+    columns = sorted(found, key=order_of)
     gains = {
         sr: {difference.measure.removeprefix(f"{measure} "): difference for difference in found[sr]}
         for sr in columns
@@ -172,7 +173,7 @@ def fidelity_against_utility(cells: Sequence[Cell], control: str, path: Path) ->
     Small marks are single backbones. The control is a point too, with no gain.
     """
     gains = _gains(cells, control)
-    upscalers = _in_order(sr for sr in gains if sr == control or sr not in FRAME)
+    upscalers = sorted((sr for sr in gains if sr == control or is_upscaler(sr)), key=order_of)
     figure, grid = plt.subplots(1, len(FIDELITY), figsize=(WIDTH, 3.1), sharey=True, layout="constrained")
     for axes, (key, label) in zip(grid, FIDELITY.items(), strict=True):
         points = {}
@@ -285,10 +286,6 @@ def _close_grid(rows: int, columns: int) -> tuple[Figure, NDArray[np.object_]]:
     for axes in grid.flat:
         axes.set_axis_off()
     return figure, grid
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: rank(name, SR))
 
 
 def _title(figure: Figure, text: str) -> None:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.compare.cell import SR, Cell, rank
+from srscene.compare.cell import Cell
 from srscene.core import predictions
 from srscene.core.classes import CLASSES, decode, short_label
 from srscene.core.store import Image, PatchStore
@@ -18,6 +18,7 @@ from srscene.explain.run import maps_of
 from srscene.page.figures import Seen
 from srscene.page.write import PatchPictures
 from srscene.runtime.machine import Machine
+from srscene.sr.shown import order_of
 from srscene.sweep import experiments
 
 UPSCALED, PATCHES, CLASSIFIER = "data/upscaled", "data/patches", "models/classifier"
@@ -32,7 +33,7 @@ def opened(cells: Sequence[Cell]) -> Iterator[tuple[PatchStore, dict[str, PatchS
     cache = experiments.cache()
     with TemporaryDirectory(prefix="srscene-") as folder:
         stores: dict[str, PatchStore] = {}
-        for cell in sorted(cells, key=lambda cell: rank(cell.sr, SR)):
+        for cell in sorted(cells, key=lambda cell: order_of(cell.sr)):
             if cell.sr not in stores and UPSCALED in cell.outs:
                 into = Path(folder) / cell.sr
                 stores[cell.sr] = PatchStore(experiments.link_folder(cell.outs[UPSCALED], cache, into))

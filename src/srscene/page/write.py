@@ -19,12 +19,12 @@ from PIL import Image as Pillow
 from srscene.compare import answer
 from srscene.compare.answer import Contrast, Finding
 from srscene.compare.cell import Cell, flat, mixed_threads, order
-from srscene.compare.significance import FRAME
 from srscene.compare.tables import title
 from srscene.core.classes import CLASSES, short_label
 from srscene.core.store import Image
 from srscene.runtime.console import say
 from srscene.runtime.files import size, whole_file
+from srscene.sr.shown import is_upscaler
 
 LARGEST = 2_000_000
 """Bytes of a page."""
@@ -199,7 +199,7 @@ def _shown(patch: PatchPictures, quality: int) -> dict[str, Any]:
             for name, image in patch.pictures.items()
         ],
         "left": answer.CONTROL if answer.CONTROL in names else names[0],
-        "right": next((name for name in names if name not in FRAME), names[-1]),
+        "right": next(filter(is_upscaler, names), names[-1]),
         "upscalers": list(patch.probabilities),
         "rows": [row for row in rows if row[2] and (row[1] or max(row[2]) >= LIKELY)],
     }

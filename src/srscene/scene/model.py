@@ -28,10 +28,8 @@ LARGEST_CARD = 1_000_000
 """Bytes."""
 OWN = {"machine", "upscalers", "datasets"}
 """Sections that tell srscene's params.yaml from another project's."""
-WITHOUT_WEIGHTS: dict[str, dict[str, Any]] = {"none": {}, "bicubic": {"scale": 4}}
-"""Upscalers that need nothing, and their options where neither params.yaml nor a card tells."""
 REFLECTANCE_MAX = 2000
-"""Of these, there; every data set of params.yaml has it."""
+"""Where neither params.yaml nor a card tells, of an upscaler with defaults; params.yaml has no other."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,9 @@ def find_model(
         )
     weights = _weights(name, card, place) if find_spec(f"srscene.sr.{name}.weights") else None
     images = _card(place.parent / "classifier" / "card.json").get("images", {})
-    options = options or _options(name, values, images)
+    options = options or _options(name, upscaler, values, images)
     if reflectance_max is None:
-        reflectance_max = _reflectance_max(name, values, images)
+        reflectance_max = _reflectance_max(upscaler, values, images)
     load = partial(upscaler.load, options, place)
     return Model(name, upscaler, options, weights, beside_weights(place), reflectance_max, load)
 
@@ -108,25 +106,25 @@ def _weights(name: str, card: dict[str, Any], place: Path) -> str:
     return found
 
 
-def _options(name: str, values: dict[str, Any], images: dict[str, Any]) -> Section:
+def _options(name: str, upscaler: Upscaler[Any], values: dict[str, Any], images: dict[str, Any]) -> Section:
     path, kind = f"upscalers.{name}.upscale", options_of(name)[1]
     if values:
         return validated(params.at(values, path), path, kind)
     if images.get("sr") == name:
         return validated(images.get("options"), "images.options", kind, Path("models/classifier/card.json"))
-    if name in WITHOUT_WEIGHTS:
-        return validated(WITHOUT_WEIGHTS[name], path, kind)
+    if upscaler.defaults is not None:
+        return upscaler.defaults
     raise BadInput(
         f"params.yaml: none of srscene's here, and no classifier's card that tells {path}; run from the "
         "repository's top folder, or get it: dvc get REPOSITORY params.yaml"
     )
 
 
-def _reflectance_max(name: str, values: dict[str, Any], images: dict[str, Any]) -> int:
+def _reflectance_max(upscaler: Upscaler[Any], values: dict[str, Any], images: dict[str, Any]) -> int:
     if values:
         path = f"datasets.{params.at(values, 'dataset')}.reflectance_max"
         return validated(params.at(values, path), path, int)
-    if name in WITHOUT_WEIGHTS and not images:
+    if upscaler.defaults is not None and not images:
         say(f"no params.yaml and no card tells which reflectance becomes 255: {REFLECTANCE_MAX} of 10,000")
         return REFLECTANCE_MAX
     return validated(

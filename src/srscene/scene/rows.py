@@ -11,9 +11,10 @@ from tqdm import tqdm
 from srscene.runtime.console import progress
 from srscene.runtime.parts import kept, piece
 from srscene.scene.cog import Layout, RowWriter, row_writer
-from srscene.scene.seams import Seams, fade
+from srscene.scene.seams import fade
 from srscene.scene.source import Scene
 from srscene.scene.tiles import Axis, Pixels, Run, Tile, enlarged, give_back, row_of_tiles
+from srscene.sr.common.upscaler import Seams
 
 
 @dataclass

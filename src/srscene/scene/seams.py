@@ -1,13 +1,13 @@
-"""How large each upscaler's tiles are, and how their seams are hidden.
+"""How the seams between tiles are hidden, and how strong they are.
 
 A convolutional network's output depends on its neighbourhood alone: with a halo of that reach around each
 tile, cut off afterwards, the tiles are what the network makes of the whole scene. docs/scene.md has the
-reaches that `benchmarks/halo.py` measured. HAT's channel attention averages over all that it is given, and
-SeeSR draws each tile with a noise of its own: there, neighbours overlap by twice the halo, and one fades into
-the other.
+reaches that `benchmarks/halo.py` measured; `Upscaler.seams` holds them. HAT's channel attention averages over
+all that it is given, and SeeSR draws each tile with a noise of its own: there, neighbours overlap by twice
+the halo, and one fades into the other.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,33 +15,6 @@ from rasterio.windows import Window
 
 LOOKS = 8
 """Seams each way that `strength` looks at."""
-
-
-class Seams(NamedTuple):
-    """Of one upscaler; pixels of the scene."""
-
-    halo: int
-    """That a tile sees around what it gives."""
-    tile: int = 256
-    """Side of what a tile gives."""
-    blended: bool = False
-
-
-SEAMS = {
-    "none": Seams(0),
-    "bicubic": Seams(4),
-    "srresnet": Seams(16),
-    "realesrgan": Seams(64),
-    "hat": Seams(16, 96, blended=True),  # windows of 128 pixels, a multiple of HAT's own
-    "seesr": Seams(12, 96, blended=True),  # of 120, as patches have
-}
-OTHERS = Seams(16, 96, blended=True)
-"""What is known of no architecture: spandrel's."""
-
-
-def seams_of(name: str) -> Seams:
-    """Return how the upscaler called `name` is tiled."""
-    return SEAMS.get(name, OTHERS)
 
 
 def fade(old: NDArray[np.uint8], new: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:

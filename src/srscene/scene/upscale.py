@@ -24,10 +24,10 @@ from srscene.scene.cog import Layout, write_cog
 from srscene.scene.model import Model
 from srscene.scene.out import check_out
 from srscene.scene.rows import BlendedRows, Rows
-from srscene.scene.seams import Seams, seams_of, strength
+from srscene.scene.seams import strength
 from srscene.scene.source import Scene
 from srscene.scene.tiles import SMALLEST, Pixels, padded
-from srscene.sr.common.upscaler import Upscale
+from srscene.sr.common.upscaler import Seams, Upscale
 
 SUFFIXES = (".tif", ".tiff")
 JOINED = 5_000_000
@@ -55,7 +55,7 @@ def upscale_scene(
     check_out(out, scene, SUFFIXES)
     device = pick_device()
     precision = model.upscaler.precision(model.options, device)
-    seams = _seams(model.name, tile)
+    seams = _seams(model, tile)
     patches = machine.batch(device, model.upscaler.gpu_batch, model.upscaler.cpu_batch)
     batch = max(1, patches * PATCH**2 // (seams.tile + 2 * seams.halo) ** 2)
     tags = _tags(model, precision) | scene.tags()
@@ -101,13 +101,15 @@ def _reflectance_dtype(scene: Scene) -> str:
     return "uint16" if scene.dtype.kind in "ui" and scene.radiometry.whole else "float32"
 
 
-def _seams(name: str, tile: int | None) -> Seams:
-    seams = seams_of(name)
+def _seams(model: Model, tile: int | None) -> Seams:
+    seams = model.upscaler.seams
     if tile is None:
         return seams
     least = max(16, 2 * seams.halo if seams.blended else 0)
     if tile < least:
-        raise BadInput(f"--tile {tile}: expected at least {least} for {name}, whose halo is {seams.halo}")
+        raise BadInput(
+            f"--tile {tile}: expected at least {least} for {model.name}, whose halo is {seams.halo}"
+        )
     return seams._replace(tile=tile)
 
 

@@ -1,1 +1,4 @@
 """Bicubic interpolation, the control: it tells super-resolution from mere enlargement."""
+
+TITLE = "Bicubic"
+ROLE = "control"

@@ -11,7 +11,7 @@ from srscene.core.precision import DTYPES, Precision, pick_precision
 from srscene.runtime.params import PrecisionChoice
 from srscene.sr.common.checkpoints import State, read, weights_file
 from srscene.sr.common.tensors import finite, from_unit_range, to_unit_range
-from srscene.sr.common.upscaler import Upscale, Upscaler
+from srscene.sr.common.upscaler import Seams, Upscale, Upscaler
 
 Build = Callable[[State, Path], nn.Module]
 """Weights and their file -> the network, RGB in 0..1 to RGB; raises BadInput when they are another's."""
@@ -29,9 +29,14 @@ class NetworkUpscaler(Upscaler[Options]):
     """An upscaler without randomness, which `build` makes of the weights alone."""
 
     def __init__(
-        self, build: Build, gpu_precision: Precision = "fp32", gpu_batch: int = 16, cpu_batch: int = 1
+        self,
+        build: Build,
+        gpu_precision: Precision = "fp32",
+        gpu_batch: int = 16,
+        cpu_batch: int = 1,
+        seams: Seams = Upscaler.seams,
     ) -> None:
-        self.build, self.gpu_precision = build, gpu_precision
+        self.build, self.gpu_precision, self.seams = build, gpu_precision, seams
         self.gpu_batch, self.cpu_batch = gpu_batch, cpu_batch
 
     def precision(self, options: Options, device: torch.device) -> Precision:

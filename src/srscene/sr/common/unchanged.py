@@ -7,11 +7,13 @@ from typing import Any
 import torch
 
 from srscene.core.precision import Precision
-from srscene.sr.common.upscaler import Upscale, Upscaler
+from srscene.sr.common.upscaler import Seams, Upscale, Upscaler
 
 
 class Unchanged(Upscaler[Any]):
     """Computes nothing; it has no options and no weights."""
+
+    seams = Seams(0)
 
     def load(self, options: Any, folder: Path, device: torch.device, precision: Precision) -> Upscale:
         return _unchanged

@@ -2,19 +2,21 @@
 
 To add one: a folder `src/srscene/sr/<name>/` with
 
+    __init__.py  what it is; how results show it, if not by its name: see `srscene.sr.shown`
     options.py   WeightsOptions and UpscaleOptions, models of `upscalers.<name>.weights` and `.upscale`
     weights.py   prepare(options, patches, seed, folder, key) -> Card; none where there are no weights
     model/       UPSCALER, an instance of a subclass of Upscaler; imports no weights.py
 
 A convolutional network needs no subclass: see `network_upscaler`. DVC tracks only the folder of the upscaler
 that `sr` selects, and `upscale` only its options.py and model/, so that a new one reruns nobody else's work.
+Where its two sections have to agree, UpscaleOptions has a method `check_weights`, of WeightsOptions.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -38,6 +40,17 @@ Card = dict[str, Any]
 Options = TypeVar("Options")
 
 
+class Seams(NamedTuple):
+    """How a scene is cut into tiles, and what becomes of their seams; pixels of the scene."""
+
+    halo: int
+    """That a tile sees around what it gives."""
+    tile: int = 256
+    """Side of what a tile gives."""
+    blended: bool = False
+    """Neighbours overlap by twice the halo, and one fades into the other."""
+
+
 class Upscaler(ABC, Generic[Options]):
     """A super-resolution model, as the stage `upscale` sees it. Its output tells its scale."""
 
@@ -48,6 +61,10 @@ class Upscaler(ABC, Generic[Options]):
     cpu_batch: int = 1
     of_any_image: bool = True
     """Whether it can upscale what is in no store, such as a scene."""
+    seams: Seams = Seams(16, 96, blended=True)
+    """Of a scene; as they are where the reach of its network is not known (docs/scene.md)."""
+    defaults: Options | None = None
+    """Its options where neither params.yaml nor a card tells them; None: it has to be told."""
 
     def precision(self, options: Options, device: torch.device) -> Precision:
         """Return the number format that `load` is to use."""

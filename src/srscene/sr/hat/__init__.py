@@ -2,3 +2,6 @@
 
 Chen et al. 2023, «Activating More Pixels in Image Super-Resolution Transformer».
 """
+
+TITLE = "HAT"
+ORDER = 2

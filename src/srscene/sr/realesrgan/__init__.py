@@ -2,3 +2,6 @@
 
 Wang et al. 2021, «Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data».
 """
+
+TITLE = "RealESRGAN"
+ORDER = 4

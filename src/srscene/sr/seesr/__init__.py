@@ -4,3 +4,6 @@ Wu et al. 2024, «SeeSR: Towards Semantics-Aware Real-World Image Super-Resoluti
 code (github.com/cswry/SeeSR, commit 8edecc7, Apache-2.0) to current diffusers, timm and transformers: same
 weights, same pictures.
 """
+
+TITLE = "SeeSR"
+ORDER = 3

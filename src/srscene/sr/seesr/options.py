@@ -65,6 +65,10 @@ class UpscaleOptions(Section):
             raise ValueError(f"tile_overlap ({self.tile_overlap}) must be less than tile ({self.tile})")
         return self
 
+    def check_weights(self, weights: WeightsOptions) -> None:
+        """Raise BadInput where `auto` means what does not fit the other options, with these weights."""
+        self.resolved(weights.turbo)
+
     def resolved(self, turbo: bool) -> Resolved:
         """Return the given numbers and, for `auto`, those that suit the weights.
 

@@ -2,3 +2,6 @@
 
 Ledig et al. 2017, «Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network».
 """
+
+TITLE = "SRResNet"
+ORDER = 1

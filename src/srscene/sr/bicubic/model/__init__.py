@@ -9,13 +9,15 @@ from torch.nn.functional import interpolate
 from srscene.core.precision import Precision
 from srscene.sr.bicubic.options import UpscaleOptions
 from srscene.sr.common.tensors import from_unit_range, to_unit_range
-from srscene.sr.common.upscaler import Upscale, Upscaler
+from srscene.sr.common.upscaler import Seams, Upscale, Upscaler
 
 
 class Bicubic(Upscaler[UpscaleOptions]):
     """Always fp32, which costs nothing beside reading and writing."""
 
     cpu_batch = 8
+    seams = Seams(4)
+    defaults = UpscaleOptions(scale=4)
 
     def load(
         self, options: UpscaleOptions, folder: Path, device: torch.device, precision: Precision

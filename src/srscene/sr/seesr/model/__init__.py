@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from srscene.core.precision import DTYPES, Precision, pick_precision
-from srscene.sr.common.upscaler import Upscale, Upscaler
+from srscene.sr.common.upscaler import Seams, Upscale, Upscaler
 from srscene.sr.seesr.model import models
 from srscene.sr.seesr.model.restorer import Restorer
 from srscene.sr.seesr.options import UpscaleOptions
@@ -15,6 +15,7 @@ class SeeSR(Upscaler[UpscaleOptions]):
     gpu_precision = "bf16"
     gpu_batch = 8
     cpu_batch = 1
+    seams = Seams(12, 96, blended=True)  # windows of 120 pixels, as patches have
 
     def precision(self, options: UpscaleOptions, device: torch.device) -> Precision:
         return pick_precision(options.precision, device, self.gpu_precision)
