@@ -101,6 +101,7 @@ def test_it_learns_what_the_images_show(make_store, tmp_path: Path) -> None:
     assert card["images"] == ATTRIBUTES
     assert card["statistics"]["images"] == 30
     assert (card["training"]["train"], card["training"]["epochs"]) == (30, card["epochs"])
+    assert card["training"]["threads"] == torch.get_num_threads()
     assert card["window"] == 34
 
 

@@ -42,11 +42,12 @@ elif stage == "train":
             time.sleep(0.1)
     Path("models/classifier").mkdir(parents=True)
     chosen = [params[key] for key in ("sr", "backbone", "seed")]
-    Path("models/classifier/card.json").write_text(json.dumps(chosen))
+    card = {"chosen": chosen, "training": {"threads": int(os.environ["OMP_NUM_THREADS"])}}
+    Path("models/classifier/card.json").write_text(json.dumps(card))
 elif stage == "predict":
     from srscene.core import predictions
     from srscene.core.store import PatchStore
-    sr, backbone, seed = json.loads(Path("models/classifier/card.json").read_text())
+    sr, backbone, seed = json.loads(Path("models/classifier/card.json").read_text())["chosen"]
     gain = {"none": 0.0, "bicubic": 0.5, "truth": 1.5}.get(sr, 1.0)
     random = np.random.default_rng([seed, len(sr)])
     labels = (np.random.default_rng(0).random((60, 19)) < 0.3).astype(np.uint8)

@@ -146,6 +146,21 @@ def test_provenance_and_all_contrasts_are_there(page: Page, file: Path) -> None:
     assert "Synthetic data." in text
 
 
+def test_mixed_numbers_of_threads_are_told_above_the_tables(page: Page) -> None:
+    def told(threads: dict[str, str]) -> bool:
+        cells = [
+            replace(cell, provenance=cell.provenance | {"threads": threads[cell.sr]})
+            for cell in page.cells
+            if cell.sr in threads
+        ]
+        tables = report.html(replace(page, cells=cells)).split('id="tables"')[1].split("<table")[0]
+        return "numbers of threads are mixed (2, 16)" in tables
+
+    assert told({"hat": "16", "none": "2"})
+    assert not told({"hat": "2", "none": "2"})
+    assert not told({})
+
+
 def test_parameters_are_shown_once_and_where_they_differ_with_the_cell() -> None:
     settings = [
         {"classifier": {"epochs": 4, "patience": None}, "dataset": "synthetic", f"upscalers.{sr}": 4}

@@ -117,6 +117,23 @@ def test_what_was_not_pulled_is_kept_and_not_run(toy: Repo, base: str) -> None:
     assert re.search("none-resnet50-s7-[0-9a-f]{4} ", again)
 
 
+@pytest.mark.usefixtures("base")
+def test_mixed_numbers_of_threads_are_told(toy: Repo, tmp_path: Path) -> None:
+    """By the experiments, and by the folder that holds their results."""
+    busy = Repo(toy.folder, toy.environment | {"OMP_NUM_THREADS": "3"})
+    busy.run("srscene", "sweep", "--sr", "none", "--backbone", "resnet50", "--seed", "4")
+    alone = toy.run("srscene", "compare", "-e", MADE, "-o", str(tmp_path))
+    assert "are mixed" not in alone
+    both = ("-e", MADE, "-e", "none-resnet50-s4")
+    assert "numbers of threads are mixed (1, 3)" in toy.run("srscene", "compare", *both, "-o", str(tmp_path))
+    found = [json.loads(file.read_text()) for file in (tmp_path / "cells").iterdir()]
+    assert {cell["name"]: cell["provenance"]["threads"] for cell in found} == {
+        MADE: "1",
+        "none-resnet50-s4": "3",
+    }
+    assert "are mixed (1, 3)" in toy.run("srscene", "compare", "--from", str(tmp_path / "cells"))
+
+
 def test_measured_rows_are_read_with_and_without_a_commit(tmp_path: Path) -> None:
     (tmp_path / "measured.csv").write_text("a,none,resnet18,5.0,CPU\nb,none,resn\nc,none,resnet18,x,CPU\n")
     note(tmp_path, Measured("d", "none", "resnet18", 6.04, "CPU, two cores", "0f"))

@@ -57,7 +57,9 @@ class ClassifierCard:
     statistics: Statistics | None = None
     """Of the images that it was trained on; None in a card from before they were noted."""
     training: dict[str, Any] | None = None
-    """Patches of `train` and `val`, the seed, and the classifier's options; None in an older card."""
+    """Patches of `train` and `val`, the seed, a CPU's threads, and the classifier's options; None in an older
+    card.
+    """
 
 
 def save_weights(model: nn.Module, file: Path) -> None:

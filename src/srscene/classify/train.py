@@ -42,7 +42,7 @@ from srscene.runtime.device import compiling, describe, pick_device
 from srscene.runtime.files import need, whole_folder
 from srscene.runtime.finite import FirstStep, first_of
 from srscene.runtime.key import with_device
-from srscene.runtime.machine import Machine
+from srscene.runtime.machine import Crowded, Machine
 from srscene.runtime.parts import claimed
 
 TRAINED_ON: tuple[Split, ...] = ("train", "val")
@@ -113,6 +113,8 @@ def _start(
     start_at_prior(model, store.labels[store.indices("train")])
     mean, std = normalisation(model)
     training = {split: len(store.indices(split)) for split in TRAINED_ON} | {"seed": seed}
+    if pick_device().type == "cpu":  # whose sums are rounded otherwise with another number
+        training["threads"] = torch.get_num_threads()
     card = ClassifierCard(
         backbone, CLASSES, image_size, window, mean, std, options.pretrained, options.epochs, 0, None,
         precision, store.attributes, training=training | options.model_dump(),
@@ -181,6 +183,7 @@ class Training:
         if options.compile:
             self.parallel.compile()
         self.history = History()
+        self.crowded = Crowded()
         self.diverged = FirstStep(accelerator.device)
         """Of the loss, or the weights after it."""
 
@@ -221,6 +224,8 @@ class Training:
             total += self.step(step, batch, whole)
             if step % LOOK_EVERY == 0:
                 self._look()
+            if rank == 0:
+                self.crowded.look()
             bar.update()
         self.diverged.note(step, self.model.state_dict().values())
         self._look()

@@ -35,7 +35,7 @@ class Cell:
     coverage: dict[str, Any] = field(default_factory=dict)
     """metrics/explain.json."""
     provenance: dict[str, str] = field(default_factory=dict)
-    """Experiment, commit, hashes of params and outputs, device."""
+    """Experiment, commit, hashes of params and outputs, device, a CPU's threads."""
     setting: dict[str, Any] = field(default_factory=dict)
     """The parameters that decide the result, besides upscaler, backbone and seed."""
     predictions: Path | None = None
@@ -52,6 +52,15 @@ def order(cells: Iterable[Cell]) -> list[Cell]:
 def rank(name: str, known: Sequence[str]) -> tuple[int, str]:
     """Return what sorts `name` to its place in `known`, else behind it, by name."""
     return (known.index(name), "") if name in known else (len(known), name)
+
+
+def mixed_threads(cells: Iterable[Cell]) -> str:
+    """Return what to say where trainings on a CPU had different numbers of threads; else nothing."""
+    found = {cell.provenance["threads"] for cell in cells if "threads" in cell.provenance}
+    if len(found) < 2:
+        return ""
+    counts = ", ".join(sorted(found, key=lambda count: (len(count), count)))
+    return f"numbers of threads are mixed ({counts}): a CPU rounds otherwise with each, as if seeds differed"
 
 
 def write(cells: Iterable[Cell], folder: Path) -> None:

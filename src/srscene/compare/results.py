@@ -7,6 +7,7 @@ What `assess` and `explain` say is left out where they did not look at this resu
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from hashlib import md5, sha256
 from pathlib import Path
@@ -86,6 +87,7 @@ def _result(experiment: Experiment, content: dict[str, bytes], cache: Path) -> R
         "dataset": params["dataset"],
         "params": fingerprint(params),
     } | {path: outs[path].removesuffix(".dir") for path in OUTS}
+    words |= _threads(kept["models/classifier"], cache)
     cell = Cell(
         name=cell_name(sr, backbone, seed),
         sr=sr,
@@ -101,6 +103,15 @@ def _result(experiment: Experiment, content: dict[str, bytes], cache: Path) -> R
         outs={path: place for path, place in kept.items() if place.is_file()},
     )
     return Result(cell, params, _code(stages))
+
+
+def _threads(classifier: Path, cache: Path) -> dict[str, str]:
+    """Return the threads that a CPU trained with, where the classifier's card is in the cache and tells."""
+    with suppress(OSError, KeyError, TypeError, ValueError):
+        files = {entry["relpath"]: entry["md5"] for entry in json.loads(classifier.read_bytes())}
+        card = json.loads(experiments.cached(cache, files["card.json"]).read_bytes())
+        return {"threads": str(card["training"]["threads"])}
+    return {}
 
 
 def disagreement(stages: dict[str, Any], params: dict[str, Any], content: dict[str, bytes]) -> str | None:

@@ -21,6 +21,8 @@ def tell(cells: Sequence[Cell], backbone: str | None, out: Path | None) -> None:
     console = _console()
     for table in shown:
         console.print(formats.terminal(table))
+    if mixed := cell.mixed_threads(cells):
+        say(f"compare: {mixed}")
     if out:
         for table in shown:
             for ending, write in formats.WRITERS.items():

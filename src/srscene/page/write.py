@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from srscene.compare import answer
 from srscene.compare.answer import Contrast, Finding
-from srscene.compare.cell import Cell, flat, order
+from srscene.compare.cell import Cell, flat, mixed_threads, order
 from srscene.compare.significance import FRAME
 from srscene.compare.tables import title
 from srscene.core.classes import CLASSES, short_label
@@ -116,6 +116,7 @@ def _numbers(page: Page) -> dict[str, Any]:
         "cells": list(zip(cells, own, strict=True)),
         "settings": shared,
         "grid": _grid(cells),
+        "mixed_threads": mixed_threads(cells),
         "figures": [(figure, _figure(figure.data)) for figure in page.figures],
     }
 

@@ -1,10 +1,14 @@
 """How much of the machine a stage uses: speed and memory alone, so that no stage declares it."""
 
 import os
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from srscene.runtime.console import say
 from srscene.runtime.params import Section
 
 if TYPE_CHECKING:  # not at run time: it takes seconds
@@ -38,6 +42,42 @@ class Machine(Section):
         if self.workers != "auto":
             return self.workers
         return min(8, max(1, own_cores() - 1)) if device.type == "cuda" else 0
+
+
+class Crowded:
+    """Says once that other work shares the cores, where this process's threads wait for one too long.
+
+    Linux alone tells; elsewhere it is quiet.
+    """
+
+    def __init__(self, least: float = 20.0, tasks: Path = Path("/proc/self/task")) -> None:
+        """`least` is how many seconds of running and waiting, and of the clock, are judged together."""
+        self.least, self.tasks, self.said = least, tasks, False
+        self.since, self.before = time.monotonic(), self._scheduled()
+
+    def look(self) -> None:
+        """Say it, if so; for each step of a loop."""
+        if self.said or time.monotonic() - self.since < self.least:
+            return
+        now = self._scheduled()
+        ran, waited = (after - before for after, before in zip(now, self.before, strict=True))
+        if ran + waited < self.least:
+            return
+        self.since, self.before, self.said = time.monotonic(), now, waited > ran / 2
+        if self.said:
+            say(
+                f"other work shares this machine's cores: {waited / (ran + waited):.0%} of the time is spent "
+                "waiting; fewer threads (OMP_NUM_THREADS) or fewer cells at once are faster"
+            )
+
+    def _scheduled(self) -> tuple[float, float]:
+        """Return the seconds that the threads have run, and waited for a core."""
+        ran = waited = 0
+        for file in self.tasks.glob("*/schedstat"):
+            with suppress(OSError):  # the thread has ended
+                times = file.read_text().split()
+                ran, waited = ran + int(times[0]), waited + int(times[1])
+        return ran / 1e9, waited / 1e9
 
 
 def cpu_threads() -> int:
