@@ -44,8 +44,8 @@ PUBLISHING = {
     "evaluate": [
         f"os.rename {name}.tmp {name}"
         for name in (
-            "test.json", "constant.json", "classes.json", "intervals.json", "model_card.md", "classes.csv",
-            "classes.png",
+            "test.json", "constant.json", "classes.json", "intervals.json", "model_card.md",
+            "model_card.json", "classes.csv", "classes.png",
             "precision_recall.csv", "precision_recall.png", "training.png",
         )
     ],
