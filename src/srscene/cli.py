@@ -226,7 +226,7 @@ def predict(
     shift: Annotated[int, typer.Option(min=0, help="Pixels left out before the first tile.")] = 0,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Probability that makes a label, else model_card.md's, else 0.5."),
+        typer.Option(min=0, max=1, help="Probability that makes a label, else model_card.json's, else 0.5."),
     ] = None,
     valid: Annotated[float, typer.Option(min=0, max=1, help="Share of data that a tile needs.")] = 0.95,
     figure: Annotated[Path | None, typer.Option(help="Draw the map beside the scene, as PNG.")] = None,

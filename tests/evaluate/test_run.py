@@ -27,7 +27,7 @@ from tests.options import section
 
 OUTPUTS = [
     "metrics/test.json", "metrics/constant.json", "metrics/classes.json", "metrics/intervals.json",
-    "model_card.md",
+    "model_card.md", "model_card.json",
     "plots/classes.csv", "plots/classes.png", "plots/precision_recall.csv", "plots/precision_recall.png",
     "plots/training.png", "plots/classes.pdf", "plots/precision_recall.pdf", "plots/training.pdf",
 ]  # fmt: skip

@@ -5,10 +5,18 @@ import tarfile
 import pytest
 import zstandard
 
-from srscene.ingest.sources import ArchivedPatch, Rejected, find_archive, find_patches, read_archive
+from srscene.ingest.sources import (
+    ArchivedPatch,
+    FolderPatch,
+    Rejected,
+    find_archive,
+    find_patches,
+    read_archive,
+)
 from srscene.runtime.console import BadInput
 from tests.ingest.raw_patches import BANDS, NAMES, REAL, TILE, V2_NAMES, pack, write_band, write_v1, write_v2
 from tests.ingest.raw_patches import pixels as raw_pixels
+from tests.litter import litter
 
 SUFFIXES = [*(f"{band}.tif" for band in BANDS), "labels_metadata.json"]
 
@@ -56,6 +64,26 @@ def test_an_archive_holds_what_the_tree_holds(tree, tmp_path, suffix):
     from_tree = {patch.name: contents(patch) for patch in find_patches(tree.parent, NAMES)}
     from_archive = {patch.name: contents(patch) for patch in find_patches(tmp_path, NAMES)}
     assert from_archive == from_tree
+
+
+@pytest.mark.parametrize("write", [write_v1, write_v2])
+def test_what_is_no_data_changes_nothing(tmp_path, write):
+    """Neither in a tree nor in an archive, nor beside one; folders that are called like patches included."""
+    names = NAMES if write is write_v1 else V2_NAMES
+    folder = write(tmp_path / "tree")
+    kinds = SUFFIXES if write is write_v1 else SUFFIXES[:3]
+    expected = {name: [next(folder.rglob(f"{name}_{kind}")).read_bytes() for kind in kinds] for name in names}
+
+    def found(root):
+        patches = list(find_patches(root, names))
+        assert all(isinstance(patch, FolderPatch | ArchivedPatch) for patch in patches)
+        return {patch.name: [patch.read(kind) for kind in kinds] for patch in patches}
+
+    litter(folder)
+    assert found(tmp_path / "tree") == expected
+    packed = pack(folder, tmp_path / "packed/BigEarthNet-S2.tar.zst")
+    packed.with_name(f"._{packed.name}").write_bytes(b"\0\5\26\7")
+    assert found(tmp_path / "packed") == expected
 
 
 def test_the_real_archive_of_the_package():

@@ -138,6 +138,8 @@ COMMANDS: dict[str, dict[str, Edit]] = {
         "models/classifier": data("models/classifier"),
         "scene": code(f"{SRSCENE}/scene/predict.py", "valid = np.array([", "valid = 0.5 * np.array(["),
         "classify": NORMALISE,
+    },
+    "predict --figure": {
         "figures.py": code(f"{SRSCENE}/figures.py", "DPI = 120", "DPI = 100"),
     },
 }

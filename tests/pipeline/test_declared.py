@@ -170,7 +170,7 @@ def test_runtime_stands_alone() -> None:
 
 
 def test_dvc_yaml_is_read_at_once() -> None:
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 150
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 140
 
 
 def test_every_upscaler_has_a_section() -> None:

@@ -52,6 +52,23 @@ def test_an_edit_to_the_code(repo: Repo, what: str) -> None:
     assert repo.repro() - {"check"} == expected
 
 
+def test_what_no_program_reads(repo: Repo) -> None:
+    for place in ("src/srscene/core", "stages", "data/raw/synthetic", "data/upscaled"):
+        for name in (
+            ".x.py.swp",
+            "x~",
+            ".nfs01",
+            "._x",
+            ".DS_Store",
+            "__pycache__/x",
+            ".ipynb_checkpoints/x",
+        ):
+            file = repo.folder / place / name
+            file.parent.mkdir(exist_ok=True)
+            file.touch()
+    assert repo.repro() == set()
+
+
 def edit(**values: Any) -> dict[str, Any]:
     return values
 

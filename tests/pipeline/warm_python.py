@@ -23,9 +23,10 @@ from pathlib import Path
 
 LIBRARIES = (
     "accelerate", "cv2", "h5py", "imagecodecs", "isal.isal_zlib", "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_pdf", "matplotlib.figure", "pyarrow.parquet", "pydantic", "pytorch_grad_cam",
-    "rasterio", "rich.console", "scipy.stats", "skimage.metrics", "skimage.registration", "sklearn.metrics",
-    "spandrel.architectures", "timm", "torchvision",
+    "matplotlib.backends.backend_pdf", "matplotlib.figure", "pyarrow.parquet", "pydantic.main",
+    "pydantic.type_adapter", "pyogrio", "pytorch_grad_cam", "rasterio", "requests", "rich.console",
+    "scipy.stats", "setuptools", "skimage.metrics", "skimage.registration", "sklearn.metrics",
+    "spandrel.architectures", "timm", "torchvision", "typer",
 )  # fmt: skip
 OURS = {"srscene", "stages", "tests"}
 CLIENT = """#!{python} -IS

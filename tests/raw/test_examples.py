@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from srscene.core.classes import encode
 from srscene.raw import examples
+from srscene.raw.bigearthnet import encode
 from srscene.runtime.console import BadInput
 
 

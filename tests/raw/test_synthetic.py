@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from srscene.core.classes import CLASSES, CORINE, decode, encode
+from srscene.core.classes import CLASSES, decode
+from srscene.raw.bigearthnet import CORINE, encode
 from srscene.raw.landscape import synthesize
 from srscene.raw.landscape.materials import PAINTERS
 from srscene.raw.landscape.options import SyntheticOptions

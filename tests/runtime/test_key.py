@@ -63,6 +63,8 @@ EDITS = {
 }
 OTHERS = {
     "a compiled module": ("../installed/sr/hat/network.pyc", "other"),
+    "a file that is open in an editor": ("../installed/sr/hat/.network.py.swp", "other"),
+    "what macOS keeps of data": ("data/patches/._c.h5", "other"),
     "a launcher": ("dvc.yaml", DECLARED.format(cmd="python -m stages.a")),
     "another upscaler's code": ("../installed/sr/none/network.py", "other"),
     "another upscaler's parameter": ("params.yaml", PARAMS.replace("upscale: 2", "upscale: 3")),

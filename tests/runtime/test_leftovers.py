@@ -56,9 +56,9 @@ def test_nothing_is_said_to_be_nothing(tmp_path: Path) -> None:
 
 
 def test_states_sizes_and_total(three: Path) -> None:
-    states = {work.key: work.state for work in leftovers()}
+    states = {work.folder.name: work.state for work in leftovers()}
     assert states == {"killed": UNFINISHED, "done": DONE, "held": IN_USE}
-    assert {work.key: work.bytes for work in leftovers()}["killed"] == 12_000
+    assert {work.folder.name: work.bytes for work in leftovers()}["killed"] == 12_000
     shown = scratch()
     for part in ("upscale", "killed", "12 kB", UNFINISHED, DONE, IN_USE, "total: 12 kB"):
         assert part in shown
@@ -67,15 +67,15 @@ def test_states_sizes_and_total(three: Path) -> None:
 
 def test_what_is_asked_for_goes_but_nothing_in_use(three: Path) -> None:
     assert "removed upscale killed, 12 kB" in scratch("--remove", "killed")
-    assert {work.key for work in leftovers()} == {"done", "held"}
+    assert {work.folder.name for work in leftovers()} == {"done", "held"}
     said = scratch("--remove-all")
     assert "removed train done" in said
     assert "left weights held: in use" in said
-    assert [work.key for work in leftovers()] == ["held"]
+    assert [work.folder.name for work in leftovers()] == ["held"]
 
 
 def test_an_unknown_key_is_one_line_and_nothing_goes(three: Path) -> None:
     with pytest.raises(BadInput, match=r"no work nothing; `srscene scratch` lists"):
         scratch("--remove", "killed", "--remove", "nothing")
     assert len(leftovers()) == 3
-    assert [work.key for work in with_keys(leftovers(), ["held"])] == ["held"]
+    assert [work.folder.name for work in with_keys(leftovers(), ["held"])] == ["held"]

@@ -1,6 +1,7 @@
 """Files from outside: what they are called, how large they may be, what a reader may raise."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,21 @@ def test_text(tmp_path):
     (tmp_path / "a").write_bytes(b"\xff\xfe")
     with pytest.raises(BadInput, match=r"a: damaged \('utf-8' codec"):
         read_text(tmp_path / "a", 10, "text", "mend it")
+
+
+def test_a_mistake_of_ours_stays_what_it_is(tmp_path, monkeypatch):
+    """Else a NameError would tell the user to download a sound file again."""
+    from srscene.runtime import reading as module
+
+    monkeypatch.setattr(module, "PACKAGE", Path(__file__).parent)
+    file = tmp_path / "sound"
+    file.write_text("sound")
+    with pytest.raises(NameError), reading(file, "text", "get it again"):
+        undefined  # noqa: B018, F821
+
+
+def test_the_same_error_of_a_library_is_damage(tmp_path):
+    file = tmp_path / "damaged"
+    file.write_text("damaged")
+    with pytest.raises(BadInput, match="damaged: damaged"), reading(file, "a checkpoint", "get it again"):
+        Path.cwd().no_such_attribute.read_text()

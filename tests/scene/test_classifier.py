@@ -100,11 +100,10 @@ def test_the_threshold_is_the_one_that_evaluate_wrote_into_the_model_card(
     assert threshold_of(classifier) == threshold
 
 
-def test_a_damaged_model_card_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "model_card.md").write_bytes(b"\xff\xfe")
-    with pytest.raises(
-        BadInput, match=r"model_card\.md: damaged .*; expected a model card.*give --threshold"
-    ):
+@pytest.mark.parametrize("damaged", [b"", b"\xff\xfe", b"[]", b"{}", b'{"threshold": null}'])
+def test_a_damaged_model_card_is_one_line(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / "model_card.json").write_bytes(damaged)
+    with pytest.raises(BadInput, match=r"model_card\.json: .*; expected a model card.*give --threshold"):
         threshold_of(tmp_path / "classifier")
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from srscene.ingest.reflectance import to_rgb
 from srscene.runtime.console import BadInput
 from srscene.scene.source import open_scene
+from tests.litter import litter
 from tests.scene.products import BANDS, CORNER, GRANULE, geotiff, jp2, land, metadata, product, zipped
 
 LAND = land(70, 90)
@@ -105,6 +106,22 @@ def test_a_folder_of_band_files_and_its_zip(tmp_path: Path, suffix: str) -> None
         jp2(name, pixels) if suffix == "jp2" else geotiff(name, pixels[None], [None])
     np.testing.assert_array_equal(levels(folder)[0], LEVELS)
     np.testing.assert_array_equal(levels(zipped(folder))[0], LEVELS)
+
+
+@pytest.mark.parametrize("kind", ["bands", "product"])
+def test_what_is_no_data_changes_nothing(tmp_path: Path, kind: str, safe: Path) -> None:
+    folder = tmp_path / safe.name
+    if kind == "product":
+        shutil.copytree(safe, folder)
+    else:
+        folder.mkdir()
+        for band, pixels in zip(BANDS, LAND, strict=True):
+            geotiff(folder / f"T33UUP_{band}_10m.tif", pixels[None], [None])
+    before = levels(folder)
+    assert litter(folder) > 10
+    for path in (folder, zipped(folder)):
+        for now, then in zip(levels(path), before, strict=True):
+            np.testing.assert_array_equal(now, then)
 
 
 def test_reflectance_as_floats(tmp_path: Path) -> None:

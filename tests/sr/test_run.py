@@ -314,6 +314,28 @@ def test_a_worker_in_another_place_shares_the_scratch(tmp_path: Path) -> None:
     assert contents(tmp_path / "first") == contents(tmp_path / "second") == whole
 
 
+UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--uts", "--pid", "--fork"]
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare") or subprocess.run([*UNSHARE, "true"], capture_output=True).returncode != 0,
+    reason="no namespaces here",
+)
+def test_a_worker_on_another_host(tmp_path: Path) -> None:
+    """It has another host name, process numbers of its own, and sees the same disk at another place."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here / "weights", there):
+        folder.mkdir(parents=True)
+    checkpoint("rrdbnet", here / "weights/weights.safetensors")
+    patches = store(here / "p", images(40, 24, 24))
+    shell = f'hostname elsewhere && mount --bind {here} {there} && cd {there} && exec $0 -c "$1" second'
+    other = subprocess.Popen([*UNSHARE, "sh", "-c", shell, sys.executable, ALONE])
+    first = start(here, "first")
+    assert [first.wait(120), other.wait(120)] == [0, 0]
+    shutil.copytree(here / "weights", tmp_path / "weights", dirs_exist_ok=True)
+    assert contents(here / "first") == contents(here / "second") == alone(patches, tmp_path / "whole")
+
+
 def test_finished_work_is_published_again_and_damaged_shards_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -132,13 +132,15 @@ def test_its_sections_have_no_default(name: str) -> None:
 
 def test_spandrel_needs_a_path(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"upscalers.spandrel.weights.source: is empty"):
-        prepare_spandrel(weights_options("spandrel"), store(tmp_path / "p", images(3, 8, 8)), None, tmp_path)
+        prepare_spandrel(
+            weights_options("spandrel"), store(tmp_path / "p", images(3, 8, 8)), None, tmp_path, "test"
+        )
 
 
 def test_spandrel_takes_the_checkpoints_scale_and_padding(tmp_path: Path) -> None:
     given = checkpoint("hat_w16", tmp_path / "given.safetensors").resolve()
     options = weights_options("spandrel", source=str(given))
-    card = prepare_spandrel(options, store(tmp_path / "p", images(3, 8, 8)), None, tmp_path)
+    card = prepare_spandrel(options, store(tmp_path / "p", images(3, 8, 8)), None, tmp_path, "test")
     assert (card["architecture"], card["scale"]) == ("HAT", 4)
     with pytest.raises(BadInput, match="HAT does not bear fp16; use fp32"):
         find("spandrel").load(upscale_options("spandrel"), tmp_path, CPU, "fp16")

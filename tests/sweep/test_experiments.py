@@ -10,9 +10,9 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from srscene.compare import results
+from srscene.runtime.parts import lock_of, locked
 from srscene.sweep import experiments, progress
 from srscene.sweep.progress import Measured, note, read_measured
 from tests.compare.toy_repo import changed, forge, make_toy, of_commit, outs_of, wait
@@ -175,7 +175,7 @@ def queued(toy: Repo, tmp_path_factory: pytest.TempPathFactory) -> tuple[Repo, l
     work = toy.folder / ".scratch/upscale" / _name_of_work(toy, tmp_path_factory.mktemp("alone") / "repo")
     work.parent.mkdir(parents=True, exist_ok=True)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # workers would keep a pipe open
-    with FileLock(f"{work}.lock"):
+    with locked(lock_of(work)):
         subprocess.run(["dvc", "queue", "start", "-j", "2"], cwd=toy.folder, env=toy.environment, **quiet)
         wait(lambda: sum("waiting for it" in log for log in _queue_logs(toy)) == 2, 300)
     wait(lambda: not re.search("Queued|Running", toy.dvc("queue", "status")), 300, every=2)

@@ -9,6 +9,7 @@ from pydantic import FiniteFloat, TypeAdapter
 
 from srscene.core.tables import write_json
 from srscene.runtime.console import BadInput
+from srscene.runtime.names import foreign
 from srscene.runtime.reading import read_bytes, reading
 from srscene.sr.shown import order_of
 
@@ -74,7 +75,7 @@ def write(cells: Iterable[Cell], folder: Path) -> None:
 def read(folder: Path) -> list[Cell]:
     """Return what `write` left in `folder`, in order; raises BadInput for a damaged or repeated cell."""
     cells: dict[str, Cell] = {}
-    for file in sorted(folder.glob("*.json")):
+    for file in sorted(file for file in folder.glob("*.json") if not foreign(file.name)):
         with reading(file, "an experiment's results", "write it again with `srscene compare -o`"):
             cell = TypeAdapter(Cell).validate_json(read_bytes(file, LARGEST))
         if cell.name in cells:

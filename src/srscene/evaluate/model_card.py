@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from srscene.core.tables import write_json
 from srscene.runtime.files import whole_file
 from srscene.runtime.reading import read_bytes, reading
 
@@ -25,13 +26,15 @@ def write(
     """Write the card to `out`, from the classifier's card.json and what `evaluate` measured.
 
     `records` are those of intervals.json, `classes` F2, AP and positives by class, `test` n, products and
-    threshold. Raises BadInput where card.json is missing or damaged.
+    threshold: these three also go to a JSON file of the same name, for programs. Raises BadInput where
+    card.json is missing or damaged.
     """
     with reading(card_file, "a classifier's card", "run `dvc repro train`, or `dvc pull`"):
         card = json.loads(read_bytes(card_file, LARGEST))
         text = _text(card, records, classes, test)
     with whole_file(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    write_json(out.with_suffix(".json"), test)
 
 
 def _text(

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from srscene.core.classes import encode
 from srscene.core.store import Patch
 from srscene.ingest.reflectance import to_rgb
 from srscene.ingest.sources import FolderPatch, RawPatch, Rejected
 from srscene.ingest.splits import Listed
 from srscene.ingest.tiff import SIZE, BadTiff, read_band
+from srscene.raw.bigearthnet import encode
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, METADATA
 from srscene.runtime.console import BadInput
 from srscene.runtime.reading import read_bytes

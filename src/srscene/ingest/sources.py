@@ -17,6 +17,7 @@ from srscene.ingest.archive import PUBLISHED_MD5, Member, Unpacked, packed_as
 from srscene.raw.layout import BAND_FILES, LABEL_FILE, of_sentinel2
 from srscene.runtime.console import BadInput, brief, say
 from srscene.runtime.files import size
+from srscene.runtime.names import foreign
 from srscene.runtime.reading import read_bytes
 
 BAND_BYTES = 1 << 20
@@ -124,7 +125,7 @@ def _walk(root: str, listed: Collection[str]) -> Iterator[tuple[str, list[str]]]
             seen.add((found.st_dev, found.st_ino))
             with os.scandir(os.path.join(root, place)) as entries:
                 for entry in entries:
-                    if not _is_folder(entry):
+                    if foreign(entry.name) or not _is_folder(entry):
                         continue
                     if entry.name in listed or _PATCH_FOLDER.fullmatch(entry.name):
                         names.append(entry.name)
@@ -155,7 +156,7 @@ def _some_files(folder: str, names: list[str], listed: Collection[str]) -> Itera
     names = [name for name in names if name in listed] or names
     for name in names[:: -(-len(names) // _LOOKS)]:
         try:
-            yield from os.listdir(os.path.join(folder, name))
+            yield from (file for file in os.listdir(os.path.join(folder, name)) if not foreign(file))
         except OSError:  # whoever reads the patch says so
             continue
 
@@ -165,7 +166,8 @@ def find_archive(root: Path) -> Path | None:
 
     One that is called after radar or reference maps is none: the patches lie beside it.
     """
-    archives = sorted(path for path in root.glob("*") if path.is_file() and packed_as(path))
+    named = (path for path in root.glob("*") if packed_as(path) and not foreign(path.name))
+    archives = sorted(path for path in named if path.is_file())
     archives = [path for path in archives if "S2" in path.name or not _OTHER_ARCHIVE.search(path.name)]
     if len(archives) > 1:
         archives = [path for path in archives if "S2" in path.name] or archives
@@ -247,7 +249,7 @@ def _read_members(stream: Unpacked, listed: Collection[str]) -> Iterator[tuple[s
             tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all 7 million
             place, _, file = member.name.rpartition("/")
             name = place.rpartition("/")[2]
-            if name and member.isfile() and file.startswith(f"{name}_"):
+            if name and member.isfile() and file.startswith(f"{name}_") and not foreign(member.name):
                 what = file[len(name) + 1 :]
                 wanted = what in LARGEST and name in listed
                 yield place, what, _data(stream, member, LARGEST[what] + 1) if wanted else b""

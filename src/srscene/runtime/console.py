@@ -1,7 +1,4 @@
-"""What a stage says to the person who runs it: one line for bad input, a bar for long work.
-
-Nothing is computed here, so no stage depends on this file: `.dvcignore` hides it from DVC.
-"""
+"""What a stage says to the person who runs it: one line for bad input, a bar for long work."""
 
 import signal
 import sys

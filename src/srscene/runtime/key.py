@@ -13,6 +13,7 @@ from string import Template
 from typing import Any
 
 from srscene.runtime.files import sha256 as file_sha256
+from srscene.runtime.names import foreign
 from srscene.runtime.params import at, load
 
 PACKAGE = Path(__file__).parents[1]
@@ -60,12 +61,12 @@ def with_device(key: str, kind: str, precision: str) -> str:
 def content(place: Path, but: Collection[str] = ()) -> dict[str, str]:
     """Return the SHA-256 of each file in a folder by its path in it, of a store's index alone, or of a file.
 
-    Files whose names are in `but` are left out, and compiled ones. Of what is not there, nothing is returned.
+    What is `foreign` is left out, and names in `but`. Of what is not there, nothing is returned.
     """
     index = place / INDEX
     found = [index] if index.exists() else sorted(place.rglob("*")) if place.is_dir() else [place]
-    files = [file for file in found if file.is_file() and file.name not in but and file.suffix != ".pyc"]
-    return {file.relative_to(place).as_posix(): file_sha256(file) for file in files}
+    names = {file.relative_to(place).as_posix(): file for file in found if file.is_file()}
+    return {name: file_sha256(file) for name, file in names.items() if not (foreign(name) or name in but)}
 
 
 def fingerprint(settings: Any) -> str:

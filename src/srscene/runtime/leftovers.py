@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -19,9 +19,8 @@ MUCH = 10_000_000_000
 """Bytes of unfinished work that are worth a line."""
 
 
-@dataclass(frozen=True)
-class Leftover:
-    """One work folder; `changed` is its newest change, in seconds since 1970."""
+class Leftover(NamedTuple):
+    """One work folder `<stage>/<key>`; `changed` is its newest change, in seconds since 1970."""
 
     folder: Path
     bytes: int
@@ -29,12 +28,8 @@ class Leftover:
     state: str
 
     @property
-    def stage(self) -> str:
-        return self.folder.parent.name
-
-    @property
-    def key(self) -> str:
-        return self.folder.name
+    def name(self) -> str:
+        return f"{self.folder.parent.name} {self.folder.name}"
 
 
 def leftovers() -> list[Leftover]:
@@ -47,18 +42,12 @@ def leftovers() -> list[Leftover]:
                 stats.append((path.lstat(), path.is_file()))
             except FileNotFoundError:  # a process at work has replaced it meanwhile
                 continue
+        with locked(lock_of(folder), wait=False) as free:
+            state = IN_USE if not free else DONE if (folder / FINISHED).exists() else UNFINISHED
         if stats:
             count = sum(stat.st_size for stat, is_file in stats if is_file)
-            changed = max(stat.st_mtime for stat, _ in stats)
-            found.append(Leftover(folder, count, changed, _state(folder)))
+            found.append(Leftover(folder, count, max(stat.st_mtime for stat, _ in stats), state))
     return found
-
-
-def _state(folder: Path) -> str:
-    with locked(lock_of(folder), wait=False) as free:
-        if not free:
-            return IN_USE
-    return DONE if (folder / FINISHED).exists() else UNFINISHED
 
 
 def show(found: Sequence[Leftover]) -> None:
@@ -67,13 +56,12 @@ def show(found: Sequence[Leftover]) -> None:
         say("no work in .scratch")
         return
     table = Table()
-    for name in ("stage", "key"):
-        table.add_column(name, no_wrap=True)
-    for name in ("size", "age"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name, justify in (("stage", "left"), ("key", "left"), ("size", "right"), ("age", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("state")
     for work in found:
-        table.add_row(work.stage, work.key, size(work.bytes), _age(time.time() - work.changed), work.state)
+        age = _age(time.time() - work.changed)
+        table.add_row(*work.name.split(), size(work.bytes), age, work.state)
     Console().print(table)
     say(f"total: {size(sum(work.bytes for work in found))}")
     unfinished = sum(work.bytes for work in found if work.state == UNFINISHED)
@@ -84,18 +72,16 @@ def show(found: Sequence[Leftover]) -> None:
 def remove_work(found: Sequence[Leftover]) -> None:
     """Remove work, except what a process has; say what went."""
     for work in found:
-        if remove(work.folder):
-            say(f"removed {work.stage} {work.key}, {size(work.bytes)}")
-        else:
-            say(f"left {work.stage} {work.key}: {IN_USE}")
+        gone = remove(work.folder)
+        say(f"removed {work.name}, {size(work.bytes)}" if gone else f"left {work.name}: {IN_USE}")
 
 
 def with_keys(found: Sequence[Leftover], keys: Sequence[str]) -> list[Leftover]:
     """Return the work with these keys; raises BadInput where there is none with one of them."""
-    known = {work.key for work in found}
+    known = {work.folder.name for work in found}
     if unknown := [key for key in keys if key not in known]:
         raise BadInput(f".scratch: no work {', '.join(unknown)}; `srscene scratch` lists what there is")
-    return [work for work in found if work.key in keys]
+    return [work for work in found if work.folder.name in keys]
 
 
 def _age(seconds: float) -> str:

@@ -6,6 +6,7 @@ reader raises for a damaged one becomes one line with the file's name.
 
 import os
 import stat
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,20 +28,33 @@ SIGNS = (
 )
 
 
+MISTAKES = (AssertionError, AttributeError, ImportError, NameError, NotImplementedError)
+"""That libraries raise for damaged files too, so that it matters whose line raised it."""
+PACKAGE = Path(__file__).parents[1]
+
+
 @contextmanager
 def reading(file: Path | str, expected: str, remedy: str) -> Iterator[None]:
-    """Turn whatever reading `file` raises into BadInput: the file, what it is, what was expected, what to do.
+    """Turn what a reader of `file` raises into BadInput: the file, what it is, what was expected, what to do.
 
-    A full memory and too deep a nesting count as damage. `expected` is «a checkpoint», `remedy` «…, so get it
-    again».
+    A full memory and too deep a nesting count as damage; a mistake in our own code stays what it is.
+    `expected` is «a checkpoint», `remedy` «…, so get it again».
     """
     try:
         yield
     except BadInput:
         raise
     except Exception as error:
+        if isinstance(error, MISTAKES) and _raised_in(PACKAGE, error):
+            raise
         found = what_it_is(Path(file)) or f"damaged ({brief(error) or type(error).__name__})"
         raise BadInput(f"{file}: {found}; expected {expected}; {remedy}") from None
+
+
+def _raised_in(folder: Path, error: BaseException) -> bool:
+    """Tell whether the line that raised an error is in a file under `folder`."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return Path(frames[-1].f_code.co_filename).is_relative_to(folder)
 
 
 def what_it_is(path: Path) -> str:

@@ -4,7 +4,7 @@ model = load(Path("models/classifier"), Path("models/upscaler"), device)
 probabilities = model.predict(tiles, names).probabilities
 """
 
-import re
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,8 @@ from srscene.sr.common.checkpoints import beside_weights, weights_file
 from srscene.sr.common.upscaler import Upscale, Upscaler, find, load_from_card
 
 PULL = "get both folders of one revision: `dvc get REPOSITORY models`"
-MODEL_CARD = "model_card.md"
+MODEL_CARD = "model_card.json"
 """What `evaluate` writes beside the classifier's folder."""
-THRESHOLD = re.compile(r"counts as predicted from a probability of (\S+)\.\s")
-"""Its sentence, in which the threshold stands."""
 
 
 class Images(BaseModel):
@@ -118,14 +116,13 @@ def load(classifier: Path, upscaler: Path, device: torch.device) -> SceneClassif
 def threshold_of(classifier: Path) -> float:
     """Return the threshold at which `evaluate` scored the classifier, from the model card beside its folder.
 
-    0.5 where there is no such card, or it names none. Raises BadInput where it is damaged.
+    0.5 where there is no such card. Raises BadInput where it is damaged.
     """
     file = classifier.parent / MODEL_CARD
     if not file.exists():
         return 0.5
     with reading(file, "a model card, as `evaluate` writes it", "give --threshold, or get it again"):
-        found = THRESHOLD.search(read_bytes(file, LARGEST_CARD).decode())
-        return float(found[1]) if found else 0.5
+        return float(json.loads(read_bytes(file, LARGEST_CARD))["threshold"])
 
 
 def _images(file: Path, card: ClassifierCard) -> Images:

@@ -10,6 +10,7 @@ from zipfile import ZipFile, is_zipfile
 from srscene.raw.layout import BANDS
 from srscene.runtime.console import BadInput
 from srscene.runtime.files import size
+from srscene.runtime.names import foreign
 from srscene.runtime.reading import read_bytes, reading
 
 REMEDY = "get it again"
@@ -20,7 +21,7 @@ _BAND = re.compile(r"(?:.*[_.-])?(B\d\d)(_10m)?\.(?:tif|tiff|jp2)", re.I)
 
 @dataclass(frozen=True)
 class Files:
-    """The files of a folder, or of a zip, by their paths in it."""
+    """The files of a folder, or of a zip, by their paths in it; those that are data of ours."""
 
     path: Path
     names: tuple[str, ...]
@@ -82,7 +83,8 @@ def files_of(path: Path) -> Files | None:
 def _listed(path: Path, names: Iterable[str]) -> tuple[str, ...]:
     found = []
     for name in names:
-        found.append(name)
+        if not foreign(name):
+            found.append(name)
         if len(found) > MOST_FILES:
             raise BadInput(f"{path}: more than {MOST_FILES:,} files, expected one scene's; name its folder")
     return tuple(sorted(found))

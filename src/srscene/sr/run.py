@@ -7,7 +7,7 @@ patch's bytes depend neither on who computes it nor on where a run was interrupt
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import chain
@@ -32,18 +32,14 @@ from srscene.sr.common.upscaler import Upscale, Upscaler, find
 
 Parts = dict[Path, range]
 """The files of a store, and the patches that each holds."""
+Enlarge = Callable[[range, int], Iterator[Image]]
+"""Patches and the size of a batch -> pictures, batch by batch."""
 
 
 def upscale_store(
-    name: str,
-    options: Section,
-    machine: Machine,
-    patches: PatchStore,
-    weights_folder: Path,
-    out: Path,
-    key: str,
-    per_shard: int = PER_SHARD,
-) -> None:
+    name: str, options: Section, machine: Machine, patches: PatchStore, weights_folder: Path, out: Path,
+    key: str, per_shard: int = PER_SHARD,
+) -> None:  # fmt: skip
     """Write every patch of `patches`, upscaled, to the store `out`, with its labels, split and name.
 
     `weights_folder` is what the stage `weights` made, `key` stands for all that decides the result but device
@@ -59,30 +55,24 @@ def upscale_store(
         "weights": weights_sha256(weights_folder),
     }
     with claimed("upscale", with_device(key, kind_of(device), precision), shared=True) as folder:
-        starts = range(0, len(patches), per_shard)
-        parts = {
-            shard_path(folder, number): range(start, min(start + per_shard, len(patches)))
-            for number, start in enumerate(starts)
-        }
+        ranges = [
+            range(len(patches))[start : start + per_shard] for start in range(0, len(patches), per_shard)
+        ]
+        parts = {shard_path(folder, number): indices for number, indices in enumerate(ranges)}
         size = fitting(folder, machine.batch(device, upscaler.gpu_batch, upscaler.cpu_batch))
         if first_process():
             where = f"{name} on {describe(device)}, {precision}, batches of {size}"
             say(f"upscale: {where}: {len(patches)} patches")
         upscale = upscaler.load(options, weights_folder, device, precision)
-        work = partial(_write_parts, parts, patches, upscaler, upscale, device, attributes)
+        enlarge = partial(_enlarged, patches, upscaler, upscale, device)
+        work = partial(_write_parts, parts, patches, enlarge, attributes)
         halving("upscale", work, size, folder)
         while not _published(parts, folder, out):
             halving("upscale", work, size, folder)
 
 
 def _write_parts(
-    parts: Parts,
-    patches: PatchStore,
-    upscaler: Upscaler[Any],
-    upscale: Upscale,
-    device: torch.device,
-    attributes: dict[str, Any],
-    batch_size: int,
+    parts: Parts, patches: PatchStore, enlarge: Enlarge, attributes: dict[str, Any], batch_size: int
 ) -> None:
     """Write the parts that are not there, until all are; others may write some of them meanwhile."""
     bar: tqdm[Any] = progress([], attributes["sr"], "patch", len(patches))
@@ -93,7 +83,7 @@ def _write_parts(
             left = {other: indices for other, indices in parts.items() if other.name not in there}
             bar.update(len(patches) - sum(map(len, left.values())) - bar.n)
             size = fitting(part.parent, batch_size)  # another worker may have found less memory
-            pictures = _upscaled(parts[part], patches, upscaler, upscale, device, size)
+            pictures = enlarge(parts[part], size)
             first = next(pictures)
             scale = first.shape[1] // patches.image_shape[0]
             rows = _patches(parts[part], patches, chain([first], pictures), bar)
@@ -102,17 +92,13 @@ def _write_parts(
             need(part, (len(left) - 1) * part.stat().st_size, f"the {len(left) - 1:,} parts that are left")
 
 
-def _upscaled(
-    indices: range,
-    patches: PatchStore,
-    upscaler: Upscaler[Any],
-    upscale: Upscale,
-    device: torch.device,
-    size: int,
-) -> Iterator[Image]:
+def _enlarged(
+    patches: PatchStore, upscaler: Upscaler[Any], upscale: Upscale, device: torch.device,
+    indices: range, size: int,
+) -> Iterator[Image]:  # fmt: skip
     """Yield patches upscaled, a batch (n, H, W, 3) at a time; copies of the last one fill the last batch."""
 
-    def read(batch: Sequence[int]) -> tuple[Sequence[int], torch.Tensor]:
+    def read(batch: range) -> tuple[list[int], torch.Tensor]:
         full = [*batch, *[batch[-1]] * (size - len(batch))]
         return full, torch.from_numpy(upscaler.images(patches, full))
 
@@ -132,8 +118,7 @@ def _published(parts: Parts, folder: Path, out: Path) -> bool:
     """Publish the parts to `out`, unless another worker has; False where one turns out to be damaged."""
     with locked(folder / "publishing.lock"):
         shown = progress(parts, "check", "file") if first_process() else parts
-        damaged = [part for part in shown if not kept(part)]
-        if damaged:
+        if [part for part in shown if not kept(part)]:
             return False
         index = folder / INDEX
         write_index([*parts], index)

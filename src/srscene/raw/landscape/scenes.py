@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from srscene.core.classes import CLASSES, CORINE
+from srscene.core.classes import CLASSES
+from srscene.raw.bigearthnet import CORINE
 from srscene.raw.landscape.fields import parcels
 from srscene.raw.landscape.textures import SIZE, Field, Indices, X, Y, fractal, noise, turned
 

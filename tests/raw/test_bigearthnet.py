@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srscene.core.classes import CLASSES, CORINE, DROPPED, decode, encode
+from srscene.core.classes import CLASSES, decode
+from srscene.raw.bigearthnet import CORINE, DROPPED, encode
 
 CORINE_NAMES = [name for names in CORINE.values() for name in names]
 
