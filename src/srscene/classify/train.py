@@ -42,6 +42,7 @@ from srscene.runtime.files import need, whole_folder
 from srscene.runtime.finite import FirstStep, first_of
 from srscene.runtime.key import with_device
 from srscene.runtime.machine import Machine
+from srscene.runtime.params import recorded
 from srscene.runtime.ranks import claimed_together
 
 TRAINED_ON: tuple[Split, ...] = ("train", "val")
@@ -112,7 +113,7 @@ def _start(
     training = {split: len(store.indices(split)) for split in TRAINED_ON} | {"seed": seed}
     card = ClassifierCard(
         backbone, CLASSES, image_size, window, mean, std, options.pretrained, options.epochs, 0, None,
-        precision, store.attributes, training=training | options.model_dump(),
+        precision, store.attributes, training=training | recorded(options),
     )  # fmt: skip
     return model, card
 

@@ -28,7 +28,7 @@ from srscene.runtime.device import describe, fitting, halving, kind, take_device
 from srscene.runtime.files import need
 from srscene.runtime.key import with_device
 from srscene.runtime.machine import Machine
-from srscene.runtime.params import Section
+from srscene.runtime.params import Section, recorded
 from srscene.runtime.parts import kept, publish
 from srscene.runtime.ranks import Ranks, claimed_together, current, seen
 from srscene.runtime.threads import Behind, ahead
@@ -66,7 +66,7 @@ def upscale_store(
     precision = upscaler.precision(options, device)
     attributes = patches.attributes | {
         "sr": name,
-        "options": options.model_dump(),
+        "options": recorded(options),
         "precision": precision,
         "weights": weights_sha256(weights_folder),
     }

@@ -13,7 +13,7 @@ from srscene.core.store import PatchStore
 from srscene.core.tables import write_json
 from srscene.runtime.console import say
 from srscene.runtime.files import whole_folder
-from srscene.runtime.params import Section
+from srscene.runtime.params import Section, recorded
 from srscene.runtime.ranks import current
 
 
@@ -35,7 +35,7 @@ def prepare_weights(
         card: dict[str, Any] = {"sr": name, "source": "none", "parameters": 0}
         if find_spec(f"srscene.sr.{name}.weights"):
             card |= _prepare(name, options, patches, seed, folder, key)
-        write_json(folder / "card.json", card | {"options": options.model_dump()})
+        write_json(folder / "card.json", card | {"options": recorded(options)})
     say(f"weights: {card['source']}, {card['parameters']:,} parameters")
 
 
