@@ -5,12 +5,13 @@ order; a code edit is a comment more, which changes no result.
 """
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.pipeline.repository import FITTED, Repo, make_repo
+from tests.pipeline.repository import FITTED, Repo, executed, make_repo
 from tests.sr.seesr import tiny_checkpoint
 
 EVALUATION = {"predict", "evaluate", "explain"}
@@ -91,6 +92,26 @@ def test_an_option_more_at_its_neutral_value(repo: Repo, what: str) -> None:
     source.write_text(text.replace(before, f"{before}\n{field}"))
     repo.set(**values)
     assert repo.repro() == expected
+
+
+VERSIONS = {
+    "scikit-learn": {"assess", "evaluate"},
+    "pyarrow": {"synthesize", "ingest"},
+    "torch": {"assess", "evaluate", "weights", "upscale", "train", "predict", "explain"},
+    "matplotlib": {"assess", "evaluate", "explain"},
+    "tqdm": set(),
+}
+"""Which package gets another version in requirements.lock -> the stages that must run."""
+
+
+@pytest.mark.parametrize("package", VERSIONS)
+def test_another_version(repo: Repo, package: str) -> None:
+    lock = repo.folder / "requirements.lock"
+    text = lock.read_text()
+    lock.write_text(text.replace(f"\n{package}==", f"\n{package}==99."))
+    said = repo.dvc("repro")
+    assert executed(said) == {"check", *VERSIONS[package]}
+    assert (f"{package} {version(package).partition('+')[0]} (locked: 99." in said) == bool(VERSIONS[package])
 
 
 def edit(**values: Any) -> dict[str, Any]:
