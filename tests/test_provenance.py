@@ -17,6 +17,7 @@ from srscene.ingest.options import IngestOptions
 from srscene.ingest.reflectance import to_rgb
 from srscene.raw.examples import unpack
 from srscene.runtime.machine import Machine
+from srscene.runtime.params import recorded
 from srscene.sr.common.names import options_of
 from srscene.sr.common.upscaler import load_from_card
 from srscene.sr.run import upscale_store
@@ -60,4 +61,4 @@ def test_a_real_patch_becomes_the_models_own_input(tmp_path: Path, monkeypatch: 
         assert found.shape[0] == card.image_size
     of_weights = json.loads((upscaler / "card.json").read_text())
     assert of_weights["sr"] == card.images["sr"] == "srresnet"
-    assert of_weights["options"] == fit.model_dump()
+    assert of_weights["options"] == recorded(fit)

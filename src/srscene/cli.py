@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from srscene import versions
 from srscene.check import check as check_params
 from srscene.check import surroundings
 from srscene.runtime import leftovers, params
@@ -27,11 +28,12 @@ def main() -> None:
 
 @app.command()
 def check() -> None:
-    """Check where you are and all of params.yaml, before anything slow starts."""
+    """Check where you are, all of params.yaml, and what is installed, before anything slow starts."""
     surroundings()
     values = check_params()
     chosen = ", ".join(f"{key} {values[key]}" for key in ("dataset", "sr", "backbone", "seed"))
     say(f"params.yaml is sound: {chosen}")
+    versions.tell(versions.locked())
 
 
 @app.command()

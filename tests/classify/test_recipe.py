@@ -1,7 +1,8 @@
 """The recipe's formulas."""
 
 import numpy as np
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from srscene.classify.backbone import create
@@ -29,12 +30,16 @@ def test_learning_rate_climbs_then_falls_to_nothing() -> None:
     assert 0 < rates[-1] < 0.001 * options.learning_rate
 
 
-def test_macro_average_precision_leaves_out_classes_without_positives() -> None:
-    random = np.random.default_rng(0)
-    labels = (random.random((30, 19)) < 0.2).astype(np.uint8)
-    labels[:, [3, 7]] = 0
-    scores = random.random((30, 19)).astype(np.float32)
-    kept = [c for c in range(19) if c not in (3, 7)]
-    expected = np.mean([average_precision_score(labels[:, c], scores[:, c]) for c in kept])
-    assert macro_average_precision(labels, scores) == pytest.approx(expected, abs=1e-12)
-    assert macro_average_precision(np.zeros((5, 19), np.uint8), scores[:5]) is None
+@given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.sampled_from([0, 0.05, 0.5, 1]), st.booleans())
+def test_macro_average_precision_is_scikit_learns_to_the_last_bit(
+    seed: int, patches: int, share: float, ties: bool
+) -> None:
+    """Of the classes that a patch has, which may be none, or one."""
+    random = np.random.default_rng(seed)
+    labels = (random.random((patches, 19)) < share).astype(np.uint8)
+    labels[:, random.random(19) < 0.3] = 0
+    scores = random.normal(size=(patches, 19)).astype(np.float32)
+    scores = scores.round(1) if ties else scores
+    there = labels.any(0)
+    expected = average_precision_score(labels[:, there], scores[:, there]) if there.any() else None
+    assert macro_average_precision(labels, scores) == expected

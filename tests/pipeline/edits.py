@@ -38,6 +38,11 @@ def _merge(values: dict[str, Any], copy: Path) -> None:
     file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), values)))
 
 
+def versions(name: str) -> Edit:
+    """Change what `check` noted of the packages, which no stage reads: it stands for what is installed."""
+    return partial(_replace, name, '"torch": "', '"torch": "1')
+
+
 def data(name: str, other: str = "") -> Edit:
     """Put in place of what has this name what `other/` has instead."""
     return partial(_put, name, f"other/{other or name}")
@@ -63,12 +68,14 @@ OPTIONS = code(f"{SRSCENE}/sr/srresnet/options.py", "precision: PrecisionChoice"
 NORMALISE = code(f"{SRSCENE}/classify/inference.py", "/ 255 - mean", "/ 250 - mean")
 REFLECTANCE = code(f"{SRSCENE}/ingest/reflectance.py", "alpha=255 /", "alpha=250 /")
 BANDS = code(f"{SRSCENE}/raw/layout.py", '("B04", "B03", "B02")', '("B02", "B03", "B04")')
+NETWORKS = "data/versions/networks.json"
 PRECISION = params(upscalers={"srresnet": {"upscale": {"precision": "bf16"}}})
 
 STAGES: dict[str, dict[str, Edit]] = {
     "weights": {
         "data/fit_seed.json": data("data/fit_seed.json"),
         "data/patches": data("data/patches"),
+        NETWORKS: versions(NETWORKS),
         "stages/weights.py": code("stages/weights.py", "json.loads(", "1 + json.loads("),
         "src/srscene/core": SPLITS,
         "src/srscene/sr/${sr}": code(f"{SRSCENE}/sr/srresnet/model/network.py", "mul_(10)", "mul_(5)"),
@@ -81,6 +88,7 @@ STAGES: dict[str, dict[str, Edit]] = {
     },
     "upscale": {
         "data/patches": data("data/patches"),
+        NETWORKS: versions(NETWORKS),
         "models/upscaler": data("models/upscaler"),
         "stages/upscale.py": code(
             "stages/upscale.py",
@@ -99,6 +107,7 @@ STAGES: dict[str, dict[str, Edit]] = {
     },
     "train": {
         "data/upscaled": data("data/upscaled"),
+        NETWORKS: versions(NETWORKS),
         "stages/train.py": code("stages/train.py", "params.Seed)", "params.Seed) + 1"),
         "src/srscene/classify": NORMALISE,
         "src/srscene/core": SPLITS,
@@ -108,6 +117,7 @@ STAGES: dict[str, dict[str, Edit]] = {
     },
     "predict": {
         "data/upscaled": data("data/upscaled"),
+        NETWORKS: versions(NETWORKS),
         "models/classifier": data("models/classifier"),
         "stages/predict.py": code("stages/predict.py", '"models/classifier"', '"other/models/classifier"'),
         "src/srscene/classify": NORMALISE,

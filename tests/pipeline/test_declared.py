@@ -4,18 +4,22 @@ A missing dependency would give stale results that DVC calls up to date.
 """
 
 import ast
+import sys
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from srscene.runtime.key import COMMANDS
 from srscene.runtime.params import parse
+from srscene.versions import GROUPS
 
 ROOT = Path(__file__).parents[2]
 STAGES = parse((ROOT / "dvc.yaml").read_bytes())["stages"]
 PARAMS = parse((ROOT / "params.yaml").read_bytes())
 SOURCE = ROOT / "src"
+INSTALLED = packages_distributions()
 RUNTIME = SOURCE / "srscene/runtime"
 """In no key."""
 SHOWN = SOURCE / "srscene/sr/shown.py"
@@ -140,6 +144,30 @@ def test_no_dependency_is_needless(stage: str) -> None:
     for dep in STAGES[stage]["deps"]:
         if dep.startswith("src/") and "${sr}" not in dep:
             assert any(file.is_relative_to(ROOT / dep) for file in every), f"{stage} never imports {dep}"
+
+
+NO_RESULT = {"filelock", "huggingface-hub", "pydantic", "requests", "rich", "tqdm", "typer", "urllib3"}
+"""Packages that compute nothing: they fetch, check, or talk to people."""
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "check"])
+def test_every_package_that_computes_is_in_the_key(stage: str) -> None:
+    files = walk(module_of(stage)).union(*(selected_modules(stage, sr) for sr in PARAMS["upscalers"]))
+    used = set().union(*(packages(file) for file in files if not file.is_relative_to(RUNTIME)))
+    noted = [Path(dep).stem for dep in STAGES[stage]["deps"] if dep.startswith("data/versions/")]
+    assert used - NO_RESULT <= set().union(*(GROUPS[group] for group in noted))
+    assert all(used & {*GROUPS[group]} for group in noted), f"{stage} needs one of {noted} less"
+
+
+@cache
+def packages(file: Path) -> frozenset[str]:
+    """The installed packages that `file` imports itself."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        found |= {name.split(".")[0] for name in names} - {"srscene", *sys.stdlib_module_names}
+    return frozenset(INSTALLED[name][0].lower().replace("_", "-") for name in found)
 
 
 @pytest.mark.parametrize("stage", STAGES)

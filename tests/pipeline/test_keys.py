@@ -5,12 +5,13 @@ order; a code edit is a comment more, which changes no result.
 """
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.pipeline.repository import FITTED, Repo, make_repo
+from tests.pipeline.repository import FITTED, Repo, executed, make_repo
 from tests.sr.seesr import tiny_checkpoint
 
 EVALUATION = {"predict", "evaluate", "explain"}
@@ -54,19 +55,63 @@ def test_an_edit_to_the_code(repo: Repo, what: str) -> None:
 
 def test_what_no_program_reads(repo: Repo) -> None:
     for place in ("src/srscene/core", "stages", "data/raw/synthetic", "data/upscaled"):
-        for name in (
-            ".x.py.swp",
-            "x~",
-            ".nfs01",
-            "._x",
-            ".DS_Store",
-            "__pycache__/x",
-            ".ipynb_checkpoints/x",
-        ):
+        for name in (".x.py.swp", "x~", ".nfs01", "._x", ".DS_Store", "__pycache__/x"):
             file = repo.folder / place / name
             file.parent.mkdir(exist_ok=True)
             file.touch()
     assert repo.repro() == set()
+    repo.run("git", "clean", "-fdq", "src", "stages")
+
+
+NEUTRAL = {
+    "an upscaler": (
+        "src/srscene/sr/srresnet/options.py",
+        "class UpscaleOptions(Compilable):",
+        {"upscalers": {"srresnet": {"upscale": {"extra": False}}}},
+        {"check", "weights", "upscale"},
+    ),
+    "the classifier": (
+        "src/srscene/classify/options.py",
+        "    pretrained: bool",
+        {"classifier": {"extra": False}},
+        {"check", "train", "predict", "explain"},
+    ),
+}
+"""What gets a new option -> its file, behind what there, how params.yaml has it, and which stages must run:
+those whose code it is, and nobody behind them."""
+
+
+@pytest.mark.parametrize("what", NEUTRAL)
+def test_an_option_more_at_its_neutral_value(repo: Repo, what: str) -> None:
+    file, before, values, expected = NEUTRAL[what]
+    source = repo.folder / file
+    text = source.read_text()
+    field = (
+        '    extra: __import__("typing").Annotated[bool, __import__("srscene").runtime.params.Neutral(False)]'
+    )
+    source.write_text(text.replace(before, f"{before}\n{field}"))
+    repo.set(**values)
+    assert repo.repro() == expected
+
+
+VERSIONS = {
+    "scikit-learn": {"assess", "evaluate"},
+    "pyarrow": {"synthesize", "ingest"},
+    "torch": {"assess", "evaluate", "weights", "upscale", "train", "predict", "explain"},
+    "matplotlib": {"assess", "evaluate", "explain"},
+    "tqdm": set(),
+}
+"""Which package gets another version in requirements.lock -> the stages that must run."""
+
+
+@pytest.mark.parametrize("package", VERSIONS)
+def test_another_version(repo: Repo, package: str) -> None:
+    lock = repo.folder / "requirements.lock"
+    text = lock.read_text()
+    lock.write_text(text.replace(f"\n{package}==", f"\n{package}==99."))
+    said = repo.dvc("repro")
+    assert executed(said) == {"check", *VERSIONS[package]}
+    assert (f"{package} {version(package).partition('+')[0]} (locked: 99." in said) == bool(VERSIONS[package])
 
 
 def edit(**values: Any) -> dict[str, Any]:

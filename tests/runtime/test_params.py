@@ -225,3 +225,39 @@ def test_a_key_that_is_no_word_is_named(file):
 def test_sections_do_not_change(file):
     with pytest.raises(ValueError, match="frozen"):
         params.read("upscalers.hat", Hat, file).tile = 32  # type: ignore[misc]
+
+
+class Fit(params.Section):
+    steps: int
+    noise: Annotated[float, Field(ge=0), params.Neutral(0.0)]
+
+
+class Options(params.Section):
+    scale: int
+    compile: Annotated[bool, params.Neutral(False)]
+    patience: Annotated[int | None, Field(gt=0), params.Neutral(None)]
+    fit: Fit
+
+
+OPTIONS = st.builds(
+    Options,
+    scale=st.integers(0, 1),
+    compile=st.booleans(),
+    patience=st.none() | st.integers(1, 3),
+    fit=st.builds(Fit, steps=st.integers(0, 1), noise=st.sampled_from([0.0, 0.5])),
+)
+
+
+@given(OPTIONS)
+def test_what_is_recorded_tells_options_that_differ_from_their_neutral_value(options: Options) -> None:
+    found = params.recorded(options)
+    assert {"scale", "fit"} <= found.keys()
+    assert ("compile" in found, "patience" in found) == (options.compile, options.patience is not None)
+    assert ("noise" in found["fit"]) == bool(options.fit.noise)
+    flat = found | {"fit": params.restored(Fit, found["fit"])}
+    assert Options.model_validate(params.restored(Options, flat)) == options
+
+
+@pytest.mark.parametrize("values", [None, [], "scale"])
+def test_what_is_no_record_of_options_is_left_to_who_checks_it(values: object) -> None:
+    assert params.restored(Options, values) == values

@@ -13,7 +13,7 @@ from srscene.sr.common.checkpoints import weights_sha256
 from tests.sr.sr_data import checkpoint
 
 FOREIGN = "upscalers: {fancy: 1}\nmachine: gpu-box\nsr: fast\ntrain: {epochs: 3}\n"
-IMAGES = {"sr": "srresnet", "options": {"precision": "bf16", "compile": False}, "reflectance_max": 3000}
+IMAGES = {"sr": "srresnet", "options": {"precision": "bf16"}, "reflectance_max": 3000}
 
 
 @pytest.fixture

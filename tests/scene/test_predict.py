@@ -74,7 +74,7 @@ def test_the_raster_and_geojson_say_what_made_them_too(here: Path) -> None:
     with rasterio.open("map.tif") as file:
         tags = file.tags()
     assert tags.items() >= json.loads(Path("map.geojson").read_text())["provenance"].items()
-    assert json.loads(tags["upscaler_options"]) == {"precision": "fp32", "compile": False}
+    assert json.loads(tags["upscaler_options"]) == {"precision": "fp32"}
     assert {"scene_bands", "scene_scale", "upscaler_precision", "classifier_precision"} <= tags.keys()
 
 

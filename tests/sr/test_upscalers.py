@@ -14,6 +14,7 @@ from torch._dynamo.utils import counters
 
 from srscene.runtime.console import BadInput
 from srscene.runtime.device import halving
+from srscene.runtime.params import recorded, restored
 from srscene.sr.common import checkpoints
 from srscene.sr.common.names import options_of, upscalers
 from srscene.sr.common.network_upscaler import NetworkUpscaler
@@ -99,7 +100,7 @@ def test_the_truth_must_be_known(tmp_path: Path) -> None:
 
 
 def test_options_of_an_older_version_are_said(tmp_path: Path) -> None:
-    card = {"sr": "hat", "options": {"precision": "bf16"}, "precision": "bf16", "weights": None}
+    card = {"sr": "hat", "options": {"tile": 4}, "precision": "bf16", "weights": None}
     with pytest.raises(
         BadInput, match=r"upscalers\.hat\.upscale: found .*, expected compile, precision; run `dvc repro`"
     ):
@@ -127,7 +128,7 @@ def test_its_sections_have_no_default(name: str) -> None:
     """Values stand in params.yaml alone, and there all of them are sound."""
     for kind, chosen in zip(options_of(name), (weights_options(name), upscale_options(name)), strict=True):
         assert all(field.is_required() for field in kind.model_fields.values())
-        assert kind.model_validate(chosen.model_dump()) == chosen
+        assert kind.model_validate(restored(kind, recorded(chosen))) == chosen
 
 
 def test_spandrel_needs_a_path(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The section `classifier` of params.yaml."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from srscene.runtime.params import PrecisionChoice, Section
+from srscene.runtime.params import Neutral, PrecisionChoice, Section
 
 PAPER = ("resnet50", "resnet101", "resnet152", "inception_v4")
 """The paper's backbones, by timm's names."""
@@ -19,8 +21,8 @@ class ClassifierOptions(Section):
     warmup: float = Field(ge=0, lt=1)
     crop: float = Field(gt=0, le=1)
     validate_every: int = Field(gt=0, le=10**5)
-    dropout: float = Field(ge=0, lt=1)
-    drop_path: float = Field(ge=0, lt=1)
-    patience: int | None = Field(gt=0, le=10**5)
-    compile: bool
+    dropout: Annotated[float, Field(ge=0, lt=1), Neutral(0.0)]
+    drop_path: Annotated[float, Field(ge=0, lt=1), Neutral(0.0)]
+    patience: Annotated[int | None, Field(gt=0, le=10**5), Neutral(None)]
+    compile: Annotated[bool, Neutral(False)]
     precision: PrecisionChoice

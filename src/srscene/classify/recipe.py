@@ -6,7 +6,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from srscene.classify.options import ClassifierOptions
@@ -54,7 +53,17 @@ def macro_average_precision(labels: NDArray[np.uint8], scores: NDArray[np.float3
 
     labels and scores are (N, 19); None if no class has a positive.
     """
-    present = labels.any(axis=0)
-    if not present.any():
-        return None
-    return float(average_precision_score(labels[:, present], scores[:, present], average="macro"))
+    found = [_average_precision(labels[:, k], scores[:, k]) for k in np.flatnonzero(labels.any(axis=0))]
+    return float(np.mean(found)) if found else None
+
+
+def _average_precision(labels: NDArray[np.uint8], scores: NDArray[np.float32]) -> float:
+    """Return the average precision of (N,) labels, one of them 1: scikit-learn's, to the last bit.
+
+    Written out, so that another scikit-learn trains nothing anew. Equal scores share a point of the curve.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]), 1))
+    hits = np.cumsum(labels[order], dtype=np.float64)[ends]
+    precision, recall = hits / (ends + 1), hits / hits[-1]
+    return max(0.0, -float(np.sum(np.diff(recall[::-1], append=0.0) * precision[::-1])))

@@ -43,6 +43,7 @@ from srscene.runtime.files import need, whole_folder
 from srscene.runtime.finite import FirstStep, first_of
 from srscene.runtime.key import with_device
 from srscene.runtime.machine import Crowded, Machine
+from srscene.runtime.params import recorded
 from srscene.runtime.parts import claimed
 
 TRAINED_ON: tuple[Split, ...] = ("train", "val")
@@ -117,7 +118,7 @@ def _start(
         training["threads"] = torch.get_num_threads()
     card = ClassifierCard(
         backbone, CLASSES, image_size, window, mean, std, options.pretrained, options.epochs, 0, None,
-        precision, store.attributes, training=training | options.model_dump(),
+        precision, store.attributes, training=training | recorded(options),
     )  # fmt: skip
     return model, card
 

@@ -7,6 +7,8 @@ change to the code of every other stage. Values stand in params.yaml alone: the 
 
 import re
 import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, reduce
 from pathlib import Path
@@ -35,6 +37,30 @@ class Section(BaseModel):
     """Base of every section's model: unknown keys, wrong types, NaN and infinity are refused by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """Marks, in an option's Annotated type, the value at which results are as without the option."""
+
+    value: Any
+
+
+def recorded(options: Section) -> dict[str, Any]:
+    """Return options as outputs record them, without neutral ones: then a new option changes no byte."""
+    values = {name: getattr(options, name) for name in type(options).model_fields}
+    return {
+        name: recorded(value) if isinstance(value, Section) else value
+        for name, value in values.items()
+        if Neutral(value) not in type(options).model_fields[name].metadata
+    }
+
+
+def restored(kind: type[Section], values: Any) -> Any:
+    """Return what `recorded` made of a `kind`, with its neutral options again; anything else as it is."""
+    marks = [(name, mark) for name, field in kind.model_fields.items() for mark in field.metadata]
+    neutral = {name: mark.value for name, mark in marks if isinstance(mark, Neutral)}
+    return {**neutral, **values} if isinstance(values, Mapping) else values
 
 
 def read(key: str, kind: type[T], file: Path = FILE) -> T:

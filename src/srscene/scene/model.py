@@ -17,7 +17,7 @@ import torch
 from srscene.core.precision import Precision
 from srscene.runtime import params
 from srscene.runtime.console import BadInput, say
-from srscene.runtime.params import Section, validated
+from srscene.runtime.params import Section, restored, validated
 from srscene.runtime.reading import read_bytes, reading
 from srscene.sr.common.checkpoints import beside_weights, weights_file, weights_sha256
 from srscene.sr.common.names import options_of
@@ -111,7 +111,8 @@ def _options(name: str, upscaler: Upscaler[Any], values: dict[str, Any], images:
     if values:
         return validated(params.at(values, path), path, kind)
     if images.get("sr") == name:
-        return validated(images.get("options"), "images.options", kind, Path("models/classifier/card.json"))
+        options = restored(kind, images.get("options"))
+        return validated(options, "images.options", kind, Path("models/classifier/card.json"))
     if upscaler.defaults is not None:
         return upscaler.defaults
     raise BadInput(

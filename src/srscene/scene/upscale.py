@@ -19,6 +19,7 @@ from srscene.runtime.device import describe, halving, kind_of, pick_device
 from srscene.runtime.files import need
 from srscene.runtime.key import scene_key, with_device
 from srscene.runtime.machine import Machine
+from srscene.runtime.params import recorded
 from srscene.runtime.parts import claimed, remove
 from srscene.scene.cog import Layout, write_cog
 from srscene.scene.model import Model
@@ -138,7 +139,7 @@ def _tags(model: Model, precision: str) -> dict[str, str]:
     """Return what the output says of how it was made."""
     return {
         "sr": model.name,
-        "options": json.dumps(model.options.model_dump()),
+        "options": json.dumps(recorded(model.options)),
         "precision": precision,
         "weights_sha256": model.weights or "none",
         "reflectance_max": str(model.reflectance_max),

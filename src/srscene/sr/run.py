@@ -24,7 +24,7 @@ from srscene.runtime.device import describe, fitting, halving, kind_of, pick_dev
 from srscene.runtime.files import need
 from srscene.runtime.key import with_device
 from srscene.runtime.machine import Machine, first_process, own_cores
-from srscene.runtime.params import Section
+from srscene.runtime.params import Section, recorded
 from srscene.runtime.parts import claim, claimed, kept, locked, piece, publish
 from srscene.runtime.threads import ahead
 from srscene.sr.common.checkpoints import weights_sha256
@@ -50,7 +50,7 @@ def upscale_store(
     precision = upscaler.precision(options, device)
     attributes = patches.attributes | {
         "sr": name,
-        "options": options.model_dump(),
+        "options": recorded(options),
         "precision": precision,
         "weights": weights_sha256(weights_folder),
     }

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from srscene.core.precision import Precision
 from srscene.core.store import Image, PatchStore
 from srscene.runtime.console import BadInput
-from srscene.runtime.params import near
+from srscene.runtime.params import near, restored
 from srscene.sr.common.checkpoints import weights_file, weights_sha256
 from srscene.sr.common.names import options_of, upscalers
 
@@ -109,7 +109,7 @@ def load_from_card(attributes: Mapping[str, Any], folder: Path, device: torch.de
         )
     kind, options = options_of(name)[1], attributes["options"]
     try:
-        chosen = kind.model_validate(options)
+        chosen = kind.model_validate(restored(kind, options))
     except ValidationError:
         raise BadInput(
             f"upscalers.{name}.upscale: found {options}, as another version of srscene wrote it, expected "

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from srscene.runtime.console import BadInput
-from srscene.runtime.params import PrecisionChoice, Section, Seed
+from srscene.runtime.params import Neutral, PrecisionChoice, Section, Seed
 
 Auto = Literal["auto"]
 ColourFix = Literal["adain", "wavelet", "none"]
@@ -54,7 +54,7 @@ class UpscaleOptions(Section):
     """Latent cells (8 pixels each): larger latents are denoised in tiles of this side."""
     tile_overlap: Annotated[int, Field(ge=0, le=4096)] | Auto
     """Latent cells; auto: 4, or 32 with turbo."""
-    compile: bool
+    compile: Annotated[bool, Neutral(False)]
     """torch.compile UNet and ControlNet: minutes at the start, faster steps on a GPU."""
     precision: PrecisionChoice
     """Of UNet and ControlNet."""

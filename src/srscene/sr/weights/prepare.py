@@ -10,7 +10,7 @@ from srscene.core.tables import write_json
 from srscene.runtime.console import say
 from srscene.runtime.files import whole_folder
 from srscene.runtime.machine import first_process
-from srscene.runtime.params import Section
+from srscene.runtime.params import Section, recorded
 
 
 def prepare_weights(
@@ -27,5 +27,5 @@ def prepare_weights(
         card: dict[str, Any] = {"sr": name, "source": "none", "parameters": 0}
         if find_spec(f"srscene.sr.{name}.weights"):
             card |= import_module(f"srscene.sr.{name}.weights").prepare(options, patches, seed, folder, key)
-        write_json(folder / "card.json", card | {"options": options.model_dump()})
+        write_json(folder / "card.json", card | {"options": recorded(options)})
     say(f"weights: {card['source']}, {card['parameters']:,} parameters")
