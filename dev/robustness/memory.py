@@ -41,7 +41,6 @@ from srscene.core import predictions
 from srscene.core.predictions import Predictions
 from srscene.core.store import INDEX, PatchStore
 from srscene.runtime.console import BadInput
-from srscene.runtime.params import load
 from srscene.sr.common.checkpoints import read as read_checkpoint
 from tests.ingest.raw_patches import LABELS, NAMES, write_lists, write_metadata, write_patch
 from tests.sr.sr_data import images, store
@@ -331,12 +330,7 @@ def _hdf5(group: str, count: int, compressed: bool = False) -> Callable[[Path], 
 def _params(folder: Path, worsen: Callable[[Path], object]) -> Hostile:
     file = folder / "params.yaml"
     file.write_bytes(TEXT)
-
-    def run() -> object:
-        load.cache_clear()
-        return check(file)
-
-    return Hostile(file, run, worsen)
+    return Hostile(file, partial(check, file), worsen)
 
 
 def _aliases(file: Path) -> None:

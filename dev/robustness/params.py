@@ -6,6 +6,7 @@ A digit changed into another is a choice like any other: nobody can tell what wa
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import date
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from numpy.random import Generator, default_rng
 from dev.robustness.judge import Attempt
 from dev.robustness.mutations import UNSEEN, damage, restore
 from srscene.check import check
-from srscene.runtime.params import load
 from tests.options import PARAMS, written
 
 TEXT = (Path(__file__).parents[2] / "params.yaml").read_bytes()
@@ -35,7 +35,7 @@ def text(folder: Path, seed: int) -> Iterator[Attempt]:
         kind = damage(file, TEXT, default_rng([seed, number]))
         # a text that was cut may still hold all that there must be
         unchecked = kind in UNSEEN
-        yield Attempt(f"{kind}, seed {[seed, number]}", _check(file), PARAMS, (file.name,), unchecked)
+        yield Attempt(f"{kind}, seed {[seed, number]}", partial(check, file), PARAMS, (file.name,), unchecked)
 
 
 def values(folder: Path, seed: int) -> Iterator[Attempt]:
@@ -47,15 +47,7 @@ def values(folder: Path, seed: int) -> Iterator[Attempt]:
         what = str(rng.choice([*CHANGES]))
         where = CHANGES[what](changed, rng)
         restore(file, written(changed).encode())
-        yield Attempt(f"{where}: {what}, seed {[seed, number]}", _check(file), PARAMS, (file.name,))
-
-
-def _check(file: Path) -> Callable[[], object]:
-    def run() -> object:
-        load.cache_clear()
-        return check(file)
-
-    return run
+        yield Attempt(f"{where}: {what}, seed {[seed, number]}", partial(check, file), PARAMS, (file.name,))
 
 
 def _renamed(section: dict[str, Any], key: str, rng: Generator) -> None:

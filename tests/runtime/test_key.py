@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from srscene.runtime import key, params
+from srscene.runtime import key
 from srscene.runtime.console import BadInput
 from srscene.runtime.key import content, fingerprint, scene_key, stage_key, with_device
 
@@ -37,7 +37,6 @@ class Tree:
         file.write_text(text)
 
     def key(self, monkeypatch: pytest.MonkeyPatch) -> str:
-        params.load.cache_clear()
         monkeypatch.chdir(self.folder)
         monkeypatch.setattr(key, "PACKAGE", self.package)
         return stage_key("upscale")

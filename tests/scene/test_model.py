@@ -1,12 +1,10 @@
 """The upscaler of a scene is found with its own options and weights, or one line says what is missing."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from srscene.core.tables import write_json
-from srscene.runtime import params
 from srscene.runtime.console import BadInput
 from srscene.scene.model import find_model
 from srscene.sr.common.checkpoints import weights_sha256
@@ -28,12 +26,10 @@ def models(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder without srscene's params.yaml."""
     monkeypatch.chdir(tmp_path)
-    params.load.cache_clear()
-    yield tmp_path
-    params.load.cache_clear()
+    return tmp_path
 
 
 def test_params_tell_the_options(models: Path) -> None:

@@ -1,6 +1,5 @@
 """The parameters of a sweep's cells are those that DVC will write into params.yaml for them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from srscene.compare.results import identity
 from srscene.runtime.console import BadInput
-from srscene.runtime.params import load, parse
+from srscene.runtime.params import parse
 from srscene.sweep.experiments import overridden
 from srscene.sweep.grid import Grid, from_options, wanted
 from tests.options import PARAMS, merged, written
@@ -23,13 +22,11 @@ classifier.drop_path= classifier.patience='1e-4' classifier.compile=TRUE classif
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the committed parameters, in which the test runs."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(written(PARAMS))
-    load.cache_clear()
-    yield tmp_path
-    load.cache_clear()
+    return tmp_path
 
 
 def test_a_value_is_what_dvc_makes_of_it(here: Path) -> None:
@@ -67,7 +64,6 @@ def test_a_text_in_a_grid_file_stays_what_it_is(here: Path, prompt: str) -> None
     """OmegaConf alone reads `${`, and YAML knows no other line break than its own."""
     values = merged(PARAMS, {"sr": "seesr", "upscalers": {"seesr": {"upscale": {"prompt": prompt}}}})
     (here / "grid.yaml").write_text(written({"set": {"upscalers.seesr.upscale": {"prompt": prompt}}}))
-    load.cache_clear()
     try:
         (cell,) = wanted(from_options(Path("grid.yaml"), "seesr", None, None))
     except BadInput:

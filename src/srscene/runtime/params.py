@@ -10,7 +10,7 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache, reduce
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -89,7 +89,6 @@ def near(name: object, known: list[str]) -> str:
     return f"{meant}known: {', '.join(known)}"
 
 
-@cache
 def load(file: Path = FILE) -> dict[str, Any]:
     """Return all of params.yaml; raises BadInput where there is none, or it is not a mapping."""
     if not file.exists():
