@@ -1,0 +1,1 @@
+"""What we do to srscene, rather than what it is."""
