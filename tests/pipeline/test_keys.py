@@ -1,5 +1,6 @@
-"""A key is as narrow as the truth: each edit reruns the stages whose results it can change, and no others; and
-their results change where the edit is one of results.
+"""A key is as narrow as the truth: each edit reruns the stages whose results it can change, and no others.
+
+What came out is looked at too: an edit that can change no byte changed none.
 
 Real runs on a few patches, since `--dry` misreports what follows a change. Edits build on each other, in this
 order; a code edit is a comment more, which changes no result.
