@@ -4,7 +4,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test lint lock benchmark
+.PHONY: help env repro test same lint lock benchmark
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ test: $(READY) ## lint, type-check and run the whole test suite
 	ruff format --check .
 	mypy
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+same: $(READY) ## tell whether the code still computes the same bytes; where it does, accept its edits in dvc.lock
+	python -m dev.same
 
 lint: $(READY) ## format the code and mend what ruff can
 	ruff format .

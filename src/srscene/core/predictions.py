@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srscene.core.classes import CLASSES
-from srscene.core.hdf5 import MARGIN, create, open_hdf5, read_array, read_text, write_texts
+from srscene.core.hdf5 import MARGIN, create, decoded, open_hdf5, read_array, read_text, write_texts
 from srscene.core.store import Split
 from srscene.runtime.console import BadInput
 from srscene.runtime.files import reserve, whole_file
@@ -62,7 +62,7 @@ def read(path: Path) -> tuple[dict[str, Predictions], dict[str, Any]]:
             split: Predictions(
                 read_array(group["probabilities"]),
                 read_array(group["labels"]),
-                [name.decode() for name in read_array(group["names"])],
+                decoded(read_array(group["names"])),
             )
             for split, group in [*file.items()]  # begun and left, it would keep h5py's lock of this thread
         }

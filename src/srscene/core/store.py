@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from srscene.core import codec
 from srscene.core.classes import CLASSES
 from srscene.core.codec import Image, Shape
-from srscene.core.hdf5 import open_hdf5, read_array, read_text
+from srscene.core.hdf5 import decoded, open_hdf5, read_array, read_text
 from srscene.runtime.console import BadInput
 from srscene.runtime.reading import reading
 
@@ -96,6 +96,7 @@ class PatchStore:
             texts = {name: read_text(file, name) for name in ("attributes", "classes", "forms")}
             if read_text(file, "sha256") != index_digest(arrays, texts):
                 raise ValueError("not the values that were written")
+            self.names = decoded(arrays["names"])
             self.classes = tuple(json.loads(texts["classes"]))
             self.attributes: dict[str, Any] = json.loads(texts["attributes"])
             self._forms = {
@@ -105,7 +106,6 @@ class PatchStore:
             raise BadInput(
                 f"{path}: its classes are {self.classes[:2]}…, expected {CLASSES[:2]}…; ingest again"
             )
-        self.names: list[str] = [name.decode() for name in arrays["names"].tolist()]
         self.labels: NDArray[np.uint8] = arrays["labels"]
         self.split: NDArray[np.uint8] = arrays["split"]
         self.per_shard = int(arrays["patches"][0])

@@ -1,5 +1,7 @@
 """The classifier's model card in Markdown: what it was trained on, what it scored, what it is not good for.
 
+Its head is the YAML that Hugging Face's hub reads.
+
 Mitchell et al. 2019, Model Cards for Model Reporting: the sections that numbers can fill.
 """
 
@@ -7,6 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from srscene.core.tables import write_json
 from srscene.runtime.files import whole_file
@@ -48,7 +52,14 @@ def _text(
     chosen = ", ".join(f"{name} {value}" for name, value in options.items())
     weights = images.get("weights") or "none"
     start = "ImageNet" if card["pretrained"] else "random"
+    head = {
+        "library_name": "timm",
+        "pipeline_tag": "image-classification",
+        "tags": ["remote-sensing", "multi-label", card["backbone"], f"sr-{sr}"],
+        "datasets": [images.get("dataset")],
+    }
     lines = [
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
         f"# {card['backbone']}, sr: {sr}",
         "",
         "A multi-label classifier of BigEarthNet's 19 land-cover classes, in `models/classifier/`.",

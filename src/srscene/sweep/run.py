@@ -3,7 +3,7 @@
 A cell that is there, in any commit, is not run again. No experiment is ever removed: where a name is taken,
 a cell gets another. Killed, the same call goes on: what a cell had finished is in DVC's run-cache or in
 scratch. A cell that another sweep runs is left to it. Two workers that need the same upscaled patches share
-the work: the second waits for the first (core/scratch.py).
+the work: the second waits for the first (runtime/parts.py).
 """
 
 import os
