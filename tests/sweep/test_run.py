@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from srscene.runtime.params import parse
 from srscene.sweep.experiments import locked_out
 from srscene.sweep.run import PATIENCE
-from tests.compare.toy_repo import log_of, make_toy, names, runs, wait
+from tests.compare.toy_repo import log_of, make_toy, names, of_commit, outs_of, runs, wait
 from tests.options import written
 from tests.pipeline.repository import PYTHON, Repo
 
@@ -236,12 +237,14 @@ def refs(repo: Repo) -> dict[str, str]:
 
 
 def test_two_workers_that_need_the_same_patches_at_once(swept: tuple[Repo, str]) -> None:
+    """They share them out; what both publish is the same."""
     repo, _ = swept
     larger = ("-S", "upscalers.bicubic.upscale.scale=3")
     repo.run("srscene", "sweep", "--sr", "bicubic", "--backbone", "resnet18d,resnet34d", *larger, "-j", "2")
-    logs = [log.read_text() for log in (repo.folder / ".dvc/tmp/sweep").glob("bicubic-resnet??d-s0.log")]
-    assert len(logs) == 2
-    assert sum("bicubic:   0%" in log for log in logs) == 1, logs
+    commits = [commit for ref, commit in refs(repo).items() if re.search("bicubic-resnet..d-s0$", ref)]
+    assert len(commits) == 2
+    made = [of_commit(repo, commit)[1] for commit in commits]
+    assert outs_of(made[0])["data/upscaled"] == outs_of(made[1])["data/upscaled"]
 
 
 def test_a_page_of_them(swept: tuple[Repo, str], tmp_path: Path) -> None:
