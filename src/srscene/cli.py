@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from srscene import versions
+from srscene import leftovers, versions
 from srscene.check import check as check_params
 from srscene.check import surroundings
-from srscene.runtime import leftovers, params
+from srscene.runtime import params
 from srscene.runtime.console import BadInput, run_stage, say
 from srscene.runtime.machine import Machine
 

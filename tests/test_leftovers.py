@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from srscene.cli import app
+from srscene.leftovers import DONE, IN_USE, UNFINISHED, leftovers, with_keys
 from srscene.runtime.console import BadInput
-from srscene.runtime.leftovers import DONE, IN_USE, UNFINISHED, leftovers, with_keys
 from srscene.runtime.parts import claimed
 
 HOLD = """
