@@ -84,6 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "params.yaml").write_text(
         written(merged(PARAMS, {"upscalers": {"blocks": SECTION}, "sr": "blocks"}))
     )
+    shutil.copy(ROOT / "requirements.lock", place)
     (place / "dvc.yaml").touch()
     (place / ".git").mkdir()
     cell.write(
