@@ -23,7 +23,7 @@ from srscene.runtime.console import progress, say
 from srscene.runtime.device import describe, fitting, halving, kind_of, pick_device
 from srscene.runtime.files import need
 from srscene.runtime.key import with_device
-from srscene.runtime.machine import Machine, first_process, own_cores
+from srscene.runtime.machine import Crowded, Machine, first_process, own_cores
 from srscene.runtime.params import Section, recorded
 from srscene.runtime.parts import claim, claimed, kept, locked, piece, publish
 from srscene.runtime.threads import ahead
@@ -76,7 +76,7 @@ def _write_parts(
 ) -> None:
     """Write the parts that are not there, until all are; others may write some of them meanwhile."""
     bar: tqdm[Any] = progress([], attributes["sr"], "patch", len(patches))
-    bar.disable = not first_process()
+    bar.disable, crowded = not first_process(), Crowded()
     with bar, closing(claim([*parts])) as claims:
         for part in claims:
             there = set(os.listdir(part.parent))
@@ -89,6 +89,7 @@ def _write_parts(
             rows = _patches(parts[part], patches, chain([first], pictures), bar)
             with piece(part) as temporary:
                 write_shard(temporary, rows, attributes | {"scale": scale}, own_cores())
+            crowded.look()
             need(part, (len(left) - 1) * part.stat().st_size, f"the {len(left) - 1:,} parts that are left")
 
 
