@@ -15,7 +15,7 @@ from srscene.classify.predict import predict
 from srscene.core import predictions
 from srscene.runtime.console import BadInput
 from srscene.runtime.machine import Machine
-from srscene.runtime.parts import claimed, work_folder
+from srscene.runtime.parts import claimed, root
 from tests.classify.stores import ATTRIBUTES
 from tests.classify.test_artefact import CARD
 from tests.options import section
@@ -108,7 +108,8 @@ def test_the_training_s_finished_work_goes(
     _classifier(tmp_path / "classifier")
     with claimed("train", "done") as done:
         pass
-    unfinished = work_folder("train", "killed")
+    unfinished = root() / ".scratch/train/killed"
+    unfinished.mkdir(parents=True)
     predict(make_store(train=1, val=1, test=1), tmp_path / "classifier", machine, tmp_path / "out.h5")
     assert not done.exists()
     assert unfinished.exists()

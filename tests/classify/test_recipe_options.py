@@ -76,6 +76,6 @@ def test_an_early_end_also_after_a_kill(
     options = quick(epochs=50, learning_rate=1e-12, patience=3)
     for _ in range(2):  # the second time from the checkpoint behind the last epoch
         train(store, "test_resnet", options, 0, MACHINE, tmp_path / "out", tmp_path / "training.csv", "test")
-        with (tmp_path / "training.csv", "test").open() as file:
+        with (tmp_path / "training.csv").open() as file:
             assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
         assert "ended after epoch 4 of 50: 3 validations without a better" in capsys.readouterr().out

@@ -130,7 +130,7 @@ def write_split(folder: Path, split: Split) -> None:
 
 
 def test_fp16_cannot_fit() -> None:
-    with pytest.raises(BadInput, match=r"fit.precision: .*'auto', 'fp32' or 'bf16', found 'fp16'"):
+    with pytest.raises(BadInput, match=r"fit.precision: there is no 'fp16'; .*known: auto, fp32, bf16"):
         weights_options("srresnet", fit={"precision": "fp16"})
 
 
