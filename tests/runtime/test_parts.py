@@ -225,7 +225,7 @@ def test_a_part_whose_computation_failed_is_free_again(tmp_path):
 
 
 def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path):
-    """Else one process would hold a file that nobody else sees."""
+    """A lock on the removed file would keep out no other process."""
     with locked(tmp_path / "lock"):
         (tmp_path / "lock").unlink()
         with locked(tmp_path / "lock", wait=False) as other:
